@@ -1,0 +1,27 @@
+"""silver.events → gold.customer_features: what was known of each customer before as_of."""
+
+from affinity.core.settings import Settings
+from affinity.features.customers import customer_features
+from affinity.io.entry import main
+from affinity.io.job import Inputs, Job, Kind, Outputs
+from affinity.tables import gold, silver
+
+
+def transform(inputs: Inputs, _settings: Settings) -> Outputs:
+    """Describe every customer with a purchase."""
+    return Outputs({gold.CUSTOMER_FEATURES: customer_features(inputs[silver.EVENTS], as_of=inputs.cut)})
+
+
+JOB = Job(
+    name="build_features",
+    kind=Kind.TRANSFORM,
+    doc="Recency, frequency, spend and their relatives per customer, from events before as_of alone.",
+    reads=(silver.EVENTS,),
+    writes=(gold.CUSTOMER_FEATURES,),
+    settings=Settings,
+    transform=transform,
+)
+
+
+if __name__ == "__main__":
+    main(JOB)

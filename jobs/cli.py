@@ -1,0 +1,97 @@
+"""The command line: run the jobs, and ask the tables without a JVM."""
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from affinity.core.errors import AffinityError, BadInput, ExitCode
+from affinity.io import entry
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=__doc__)
+Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"])]
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one paragraph and its documented exit code."""
+    try:
+        app()
+    except AffinityError as error:
+        typer.echo(f"affinity: {error}", err=True)
+        raise SystemExit(int(error.exit_code)) from None
+
+
+@app.command()
+def run(
+    source: Annotated[str, typer.Option(help="Source mapping, as in conf/sources/<name>.toml.")],
+    landing: Annotated[Path, typer.Option(help="Folder of the landed files.")],
+    as_of: entry.AsOf = None,
+    from_: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First date of a backfill.")] = None,
+    to: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last date of a backfill.")] = None,
+    every: Annotated[str, typer.Option(help="Step of a backfill, as in 7d.")] = "1d",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and do nothing.")] = False,
+    config: entry.ConfigFile = None,
+    env: entry.Env = None,
+    root: entry.RootDir = None,
+    set_: entry.Set = [],  # noqa: B006 - typer reads it, nobody writes it
+    restate: entry.Restate = False,
+    wait: entry.Wait = 0,
+) -> None:
+    """Walk all jobs for one date, or date by date, in one Spark session."""
+    from affinity.io.chain import check, every as dates_of, exit_code, forecast, requests
+    from affinity.io.console import show_results, walk_with_progress
+    from affinity.io.plan import Request
+    from affinity.jobs.catalog import JOBS
+
+    dates = _dates(as_of, from_, to, every, dates_of)
+    platform = entry.platform_of(config, env, root, set_, create=not dry_run)
+    request = Request(dates[0], source, landing, restate, wait)
+    check(platform, JOBS, request, dates)
+    if dry_run:
+        show_results(list(forecast(platform, JOBS, request)))
+        return
+    results = walk_with_progress(platform, JOBS, requests(request, dates))
+    raise typer.Exit(int(exit_code(results)))
+
+
+def _dates(as_of: datetime | None, first: datetime | None, last: datetime | None, every: str, dates_of: object) -> list[date]:
+    from affinity.io.chain import every as dates_between
+
+    if as_of and not (first or last):
+        return [as_of.date()]
+    if first and last and not as_of:
+        if not (every.endswith("d") and every[:-1].isdecimal()):
+            raise BadInput(f"--every {every} cannot be read: expected a number of days, as in 7d.")
+        return dates_between(first.date(), last.date(), int(every[:-1]))
+    raise BadInput("Pass either --as-of DATE, or --from DATE and --to DATE (with --every 7d).")
+
+
+@app.command()
+def job(
+    name: Annotated[str, typer.Argument(help="Job, as in the list of docs/jobs.md.")],
+    as_of: entry.AsOf = None,
+    source: entry.Source = None,
+    landing: entry.Landing = None,
+    config: entry.ConfigFile = None,
+    env: entry.Env = None,
+    root: entry.RootDir = None,
+    set_: entry.Set = [],  # noqa: B006 - typer reads it, nobody writes it
+    restate: entry.Restate = False,
+    wait: entry.Wait = 0,
+) -> None:
+    """Run one job."""
+    from affinity.io.console import walk_with_progress
+    from affinity.io.job import find
+    from affinity.io.plan import Request
+    from affinity.jobs.catalog import JOBS
+
+    chosen = find(name, JOBS)
+    platform = entry.platform_of(config, env, root, set_, create=True)
+    request = Request(as_of.date() if as_of else None, source, landing, restate, wait)
+    (result,) = walk_with_progress(platform, [chosen], [request])
+    raise typer.Exit(int(result.exit_code))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""Landed files → silver.items: what each day said of them."""
+
+from affinity.core.settings import Settings
+from affinity.core.vocabulary import Feed
+from affinity.features.landed import item_observations, parsed
+from affinity.io.entry import main
+from affinity.io.job import Inputs, Job, Kind, Outputs
+from affinity.tables import silver
+
+
+def transform(inputs: Inputs, _settings: Settings) -> Outputs:
+    """Keep the last statement of each day."""
+    rows = parsed(inputs.lines, inputs.source_mapping, key_file=str(inputs.key_file))
+    return Outputs({silver.ITEMS: item_observations(rows, inputs.source_mapping, business_zone=inputs.business_zone)})
+
+
+JOB = Job(
+    name="ingest_items",
+    kind=Kind.INGEST,
+    doc="Read what landed files say of items, each file exactly once.",
+    reads=(),
+    writes=(silver.ITEMS,),
+    settings=Settings,
+    transform=transform,
+    feed=Feed.ITEMS,
+)
+
+
+if __name__ == "__main__":
+    main(JOB)

@@ -1,0 +1,45 @@
+"""Customers, items and model recommender → gold.recommendations: the best items nobody has to be told twice."""
+
+from pydantic import Field
+from pyspark.sql import functions as F
+
+from affinity.algorithms import als
+from affinity.core.settings import Settings
+from affinity.features.interactions import interactions
+from affinity.features.items import current_items
+from affinity.io.entry import main
+from affinity.io.job import Inputs, Job, Kind, Outputs
+from affinity.tables import gold, models, silver
+
+
+class RecommendItems(Settings):
+    """How many items a customer gets."""
+
+    top_k: int = Field(ge=1, le=1000, description="Items per customer")
+
+
+def transform(inputs: Inputs, settings: RecommendItems) -> Outputs:
+    """Rank unseen items by the model for customers it knows, by popularity for the others."""
+    model = inputs.models[models.RECOMMENDER.full_name]
+    items = current_items(inputs[silver.ITEMS], as_of=inputs.cut)
+    bought = interactions(inputs[silver.EVENTS], items, as_of=inputs.cut)
+    factors = als.AlsModel(item_factors=model.frames["items"], customer_factors=model.frames["customers"])
+    ranked = als.recommend_or_popular(
+        factors, inputs[gold.CUSTOMER_FEATURES], bought, items, als.AlsConfig(top_k=settings.top_k, seed=0)
+    )
+    return Outputs({gold.RECOMMENDATIONS: ranked.withColumn("model_version", F.lit(model.version))})
+
+
+JOB = Job(
+    name="recommend_items",
+    kind=Kind.SCORE,
+    doc="For every customer with features the best items they have not bought yet.",
+    reads=(silver.EVENTS, silver.ITEMS, gold.CUSTOMER_FEATURES, models.RECOMMENDER),
+    writes=(gold.RECOMMENDATIONS,),
+    settings=RecommendItems,
+    transform=transform,
+)
+
+
+if __name__ == "__main__":
+    main(JOB)

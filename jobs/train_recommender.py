@@ -1,0 +1,56 @@
+"""silver.events → model recommender: implicit ALS, judged beside popularity on the newest days."""
+
+from datetime import timedelta
+
+from pydantic import Field
+
+from affinity.algorithms import als
+from affinity.features.interactions import interactions, unseen
+from affinity.features.items import current_items
+from affinity.io.entry import main
+from affinity.io.job import Challenger, Inputs, Job, Kind, Outputs
+from affinity.tables import models, silver
+
+
+class TrainRecommender(als.AlsConfig):
+    """ALS, its holdout and when to train it."""
+
+    holdout_days: int = Field(ge=1, description="The newest days of history, predicted from those before")
+    every_days: int = Field(ge=1, description="Train again when the newest model is this old")
+
+
+def transform(inputs: Inputs, settings: TrainRecommender) -> Outputs:
+    """Judge on the holdout a model that does not know it, then fit the one to keep on everything before as_of.
+
+    The challenger passes unless popularity is better for certain: unless the 95 % interval of the paired nDCG
+    difference lies wholly below 0.
+    """
+    events, cut = inputs[silver.EVENTS], inputs.cut - timedelta(days=settings.holdout_days)
+    items = current_items(inputs[silver.ITEMS], as_of=inputs.cut).persist()
+    before = interactions(events, items, as_of=cut).persist()
+    relevant = unseen(interactions(events, items, as_of=inputs.cut, start=cut), before)
+    metrics = als.evaluate(als.fit(before, settings), before, relevant, items, settings)
+    final = als.fit(interactions(events, items, as_of=inputs.cut), settings)
+    challenger = Challenger(
+        models.RECOMMENDER,
+        metric_name="ndcg_difference_high",
+        metric=metrics["ndcg_difference_high"],
+        baseline=0.0,
+        frames={"items": final.item_factors, "customers": final.customer_factors},
+    )
+    return Outputs(challenger=challenger, metrics=metrics, notes={"better": als.better(metrics)}, release=(items, before))
+
+
+JOB = Job(
+    name="train_recommender",
+    kind=Kind.TRAIN,
+    doc="Implicit ALS over who bought what, beside popularity on a time split.",
+    reads=(silver.EVENTS, silver.ITEMS),
+    writes=(models.RECOMMENDER,),
+    settings=TrainRecommender,
+    transform=transform,
+)
+
+
+if __name__ == "__main__":
+    main(JOB)

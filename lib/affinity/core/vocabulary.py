@@ -1,0 +1,82 @@
+"""Every word that a row may hold is defined here once."""
+
+from enum import StrEnum
+
+
+class EventType(StrEnum):
+    """What a customer did, or what was done to them."""
+
+    VIEW = "view"
+    SEARCH = "search"
+    CART = "cart"
+    PURCHASE = "purchase"
+    RETURN = "return"
+    REVIEW = "review"
+    CONTACT = "contact"
+
+
+class Disposition(StrEnum):
+    """What became of a row of a landed file; every row has exactly one."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    FILTERED = "filtered"
+    QUARANTINED = "quarantined"
+
+
+class Defect(StrEnum):
+    """What may be wrong or notable with a row. Flags overlap; the order is the priority of rejection reasons."""
+
+    UNPARSABLE = "unparsable"
+    EVENT_TS_INVALID = "event_ts_invalid"
+    EVENT_TYPE_UNKNOWN = "event_type_unknown"
+    QUANTITY_INVALID = "quantity_invalid"
+    PRICE_INVALID = "price_invalid"
+    PRICE_NOT_POSITIVE = "price_not_positive"
+    STOCK_CORRECTION = "stock_correction"
+    CUSTOMER_MISSING = "customer_missing"
+    CANCELLATION = "cancellation"
+    DESCRIPTION_MISSING = "description_missing"
+    REPEATED_LINE = "repeated_line"
+
+
+class Feed(StrEnum):
+    """What a landed file tells about: one manifest row per source, feed and file."""
+
+    EVENTS = "events"
+    ITEMS = "items"
+    CUSTOMERS = "customers"
+
+
+class FileState(StrEnum):
+    """Where a landed file stands: its rows are in, are counted to the end, or were replaced by a correction."""
+
+    INGESTED = "ingested"
+    CLEANED = "cleaned"
+    SUPERSEDED = "superseded"
+
+
+class Severity(StrEnum):
+    """What a failed check does: ``critical`` stops publication, ``warning`` is recorded."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+
+
+class Status(StrEnum):
+    """How an attempt of a run stands or ended."""
+
+    STARTED = "started"
+    DONE = "done"
+    RECOVERED = "recovered"
+    KEPT = "kept"
+    SKIPPED = "skipped"
+    NOTHING_TO_DO = "nothing_to_do"
+    FAILED = "failed"
+
+
+class Strategy(StrEnum):
+    """Where a recommendation comes from."""
+
+    ALS = "als"
+    POPULARITY = "popularity"

@@ -1,0 +1,1 @@
+"""Every side effect: settings, files, tables, audits, models, sessions and the runner."""

@@ -1,0 +1,60 @@
+"""What a person sees on the terminal."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from affinity.core.vocabulary import Status
+from affinity.io.chain import walk
+from affinity.io.job import Job
+from affinity.io.plan import Request
+from affinity.io.platform import Platform
+from affinity.io.runner import Result
+
+_MARKS = {
+    Status.DONE: "[green]✓[/]",
+    Status.RECOVERED: "[green]✓[/]",
+    Status.KEPT: "[yellow]=[/]",
+    Status.SKIPPED: "[yellow]-[/]",
+    Status.NOTHING_TO_DO: "[dim]·[/]",
+    Status.STARTED: "[cyan]>[/]",
+    Status.FAILED: "[red]✗[/]",
+}
+
+
+def walk_with_progress(platform: Platform, jobs: Sequence[Job], requests: Sequence[Request]) -> list[Result]:
+    """Walk the jobs for every request, one line per finished job and a bar below while it works."""
+    console = Console(highlight=False)
+    results: list[Result] = []
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("starting", total=len(jobs) * len(requests))
+        for request in requests:
+            if len(requests) > 1:
+                console.rule(str(request.as_of), align="left", style="dim")
+            for result in walk(platform, jobs, request, on_start=lambda job: progress.update(task, description=job.name)):
+                console.print(line_of(result), soft_wrap=True)
+                progress.advance(task)
+                results.append(result)
+    return results
+
+
+def show_results(results: Sequence[Result]) -> None:
+    """Print results that are there at once."""
+    console = Console(highlight=False)
+    for result in results:
+        console.print(line_of(result), soft_wrap=True)
+
+
+def line_of(result: Result) -> str:
+    """One job as one line: mark, name, rows or reason, seconds."""
+    rows = ", ".join(f"{name.split('.')[-1]} {n:,}" for name, n in (result.rows or {}).items())
+    said = "; ".join(part for part in (rows, _escaped(result.reason)) if part)
+    return f"{_MARKS[result.status]} {result.job:<18} [dim]{result.duration_secs:5.1f} s[/]  {said or result.status}"
+
+
+def _escaped(text: str | None) -> str:
+    from rich.markup import escape
+
+    return escape(text or "")

@@ -1,0 +1,142 @@
+"""The audit: a Great Expectations suite made from a table's specification, run on the staged rows."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from affinity.core.errors import AuditFailed
+from affinity.core.vocabulary import Severity
+from affinity.tables.spec import TableSpec
+
+_CHECK = "check__"
+Expectation = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What one check of the suite said."""
+
+    name: str
+    severity: Severity
+    is_success: bool
+    n_rows: int
+    n_unexpected: int | None
+
+
+def suite(spec: TableSpec, *, may_be_empty: bool) -> list[Expectation]:
+    """The expectations of a table: its columns, rows, required values, key and checks.
+
+    Row predicates are boolean columns of the audited frame, so that all of them are counted in one pass and a result
+    holds no value of a row.
+    """
+    names = [*spec.column_names, *(_CHECK + check.name for check in spec.checks)]
+    rows = _expectation("has_rows", "expect_table_row_count_to_be_between", min_value=0 if may_be_empty else 1)
+    columns = _expectation("has_columns", "expect_table_columns_to_match_ordered_list", column_list=names)
+    required = [
+        _expectation(f"{column.name}_not_null", "expect_column_values_to_not_be_null", column=column.name)
+        for column in spec.columns
+        if not column.nullable
+    ]
+    checks = [
+        _expectation(
+            check.name,
+            "expect_column_values_to_be_in_set",
+            severity=check.severity,
+            column=_CHECK + check.name,
+            value_set=[True],
+        )
+        for check in spec.checks
+    ]
+    return [rows, columns, *required, _key(spec), *checks]
+
+
+def _key(spec: TableSpec) -> Expectation:
+    if len(spec.key) == 1:
+        return _expectation("key_unique", "expect_column_values_to_be_unique", column=spec.key[0])
+    return _expectation("key_unique", "expect_compound_columns_to_be_unique", column_list=list(spec.key))
+
+
+def _expectation(name: str, kind: str, *, severity: Severity = Severity.CRITICAL, **kwargs: object) -> Expectation:
+    return {"type": kind, "kwargs": kwargs, "severity": str(severity), "meta": {"check": name}}
+
+
+def audit(staged: DataFrame, spec: TableSpec, *, may_be_empty: bool) -> list[CheckResult]:
+    """Run the suite of a table on its staged rows.
+
+    Raises:
+        AuditFailed: the audit itself could not be made (no suite, an error inside it, a check without a result): what
+            was not checked is not published.
+    """
+    expectations = suite(spec, may_be_empty=may_be_empty)
+    if not expectations:
+        raise AuditFailed(f"Table {spec.full_name} has no suite; nothing was published.")
+    predicates = [F.coalesce(F.expr(c.predicate), F.lit(True)).alias(_CHECK + c.name) for c in spec.checks]
+    frame = staged.select("*", *predicates).persist()
+    try:
+        results = _validate(frame, spec.full_name, expectations)
+    except AuditFailed:
+        raise
+    except Exception as error:
+        raise AuditFailed(
+            f"The audit of {spec.full_name} broke off ({type(error).__name__}); nothing was published and the staged rows "
+            "were kept. Look at the log of this run, mend the suite or the environment, and run again."
+        ) from error
+    finally:
+        frame.unpersist()
+    if {result.name for result in results} != {expectation["meta"]["check"] for expectation in expectations}:
+        raise AuditFailed(f"The audit of {spec.full_name} did not answer every check; nothing was published.")
+    return results
+
+
+def _validate(frame: DataFrame, name: str, expectations: list[Expectation]) -> list[CheckResult]:
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    import great_expectations as gx
+
+    with _quiet():
+        context = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+        asset = context.data_sources.add_spark(name="staged", persist=False).add_dataframe_asset(name=name)
+        batch = asset.add_batch_definition_whole_dataframe("all")
+        checks = context.suites.add(gx.ExpectationSuite(name=name, expectations=expectations))
+        validation = gx.ValidationDefinition(name=name, data=batch, suite=checks)
+        context.validation_definitions.add(validation)
+        outcome = validation.run(batch_parameters={"dataframe": frame}, result_format={"result_format": "BASIC", **_NO_VALUES})
+    n_rows = frame.count()
+    return [_result(result, name, n_rows) for result in outcome.results]
+
+
+_NO_VALUES = {"partial_unexpected_count": 0, "exclude_unexpected_values": True}
+
+
+def _result(result: Any, table: str, n_rows: int) -> CheckResult:
+    config = result.expectation_config
+    check = config.meta["check"]
+    if _raised(result.exception_info):
+        raise AuditFailed(f"Check {check} of {table} could not be made; nothing was published.")
+    unexpected = (result.result or {}).get("unexpected_count")
+    return CheckResult(check, Severity(config.severity or "critical"), bool(result.success), n_rows, unexpected)
+
+
+def _raised(info: Any) -> bool:
+    """Whether a check raised: Great Expectations nests what was raised one level deeper for some metrics."""
+    nested = [info, *(value for value in (info or {}).values() if isinstance(value, dict))]
+    return any(part.get("raised_exception") for part in nested if part)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the library's own progress lines off the terminal."""
+    import logging
+
+    logger = logging.getLogger("great_expectations")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,186 @@
+"""What a job is: data, and one pure function."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from affinity.core.errors import BadInput, nearest
+from affinity.core.settings import Settings
+from affinity.core.source import SourceMapping
+from affinity.core.vocabulary import Feed
+from affinity.tables.spec import ModelSpec, TableSpec
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pyspark.ml import PipelineModel
+    from pyspark.sql import DataFrame
+
+
+class Kind(StrEnum):
+    """How the runner plans a job: by landed files, by files not yet cleaned, by ``as_of``, or by tables."""
+
+    INGEST = "ingest"
+    CLEAN = "clean"
+    TRANSFORM = "transform"
+    TRAIN = "train"
+    SCORE = "score"
+    MAINTAIN = "maintain"
+
+    @property
+    def is_by_as_of(self) -> bool:
+        """Whether the job makes one slice per ``as_of``."""
+        return self in (Kind.TRANSFORM, Kind.TRAIN, Kind.SCORE)
+
+    @property
+    def has_as_of(self) -> bool:
+        """Whether a date is part of what the job is asked for."""
+        return self.is_by_as_of or self is Kind.MAINTAIN
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A registered version whose digest was checked: an MLlib pipeline, frames, or both.
+
+    ``facts`` are the settings it was trained with.
+    """
+
+    version: str
+    trained_as_of: date
+    pipeline: "PipelineModel | None" = None
+    frames: Mapping[str, "DataFrame"] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def required_pipeline(self) -> "PipelineModel":
+        """The pipeline of a model that has one."""
+        if self.pipeline is None:
+            raise ValueError(f"model version {self.version} holds no pipeline")
+        return self.pipeline
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a transform may know: frames cut at ``as_of`` and pinned, models, and facts of the run."""
+
+    frames: Mapping[str, "DataFrame"]
+    models: Mapping[str, LoadedModel] = field(default_factory=dict)
+    as_of: date | None = None
+    business_zone: str = "UTC"
+    key_file: Path | None = None
+    mapping: SourceMapping | None = None
+
+    def __getitem__(self, spec: TableSpec) -> "DataFrame":
+        return self.frames[spec.full_name]
+
+    @property
+    def lines(self) -> "DataFrame":
+        """Lines of the landed files of an ingest job: ``file_id, file_date, line``."""
+        return self.frames["lines"]
+
+    @property
+    def source_mapping(self) -> SourceMapping:
+        """The mapping of an ingest job's source."""
+        if self.mapping is None:
+            raise ValueError("this job reads no landed files")
+        return self.mapping
+
+    @property
+    def cut(self) -> date:
+        """``as_of`` of a job that has one."""
+        if self.as_of is None:
+            raise ValueError("this job has no as_of")
+        return self.as_of
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """A trained model and what its gate looks at.
+
+    ``metric`` is compared with ``baseline`` and with the champion's own; ``None`` means that it could not be measured.
+    """
+
+    spec: ModelSpec
+    metric_name: str
+    metric: float | None
+    baseline: float | None
+    pipeline: "PipelineModel | None" = None
+    frames: Mapping[str, "DataFrame"] = field(default_factory=dict)
+    max_drop: float | None = None
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a transform gives back; the runner adds ``as_of_date`` and ``run_id``, audits and publishes.
+
+    ``shared`` frames are computed once for all outputs; ``figures`` and ``notes`` go to MLflow beside the metrics;
+    frames in ``release`` were cached by the transform and are let go after publication.
+    """
+
+    tables: Mapping[TableSpec, "DataFrame"] = field(default_factory=dict)
+    challenger: Challenger | None = None
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    figures: Mapping[str, "Figure"] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+    shared: Sequence["DataFrame"] = ()
+    release: Sequence["DataFrame"] = ()
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job: its name, what it reads and writes, its settings and its pure function."""
+
+    name: str
+    kind: Kind
+    doc: str
+    reads: tuple[TableSpec | ModelSpec, ...]
+    writes: tuple[TableSpec | ModelSpec, ...]
+    settings: type[Settings]
+    transform: Callable[[Inputs, Any], Outputs]
+    feed: Feed | None = None
+
+    @property
+    def tables_written(self) -> tuple[TableSpec, ...]:
+        """The tables among ``writes``."""
+        return tuple(spec for spec in self.writes if isinstance(spec, TableSpec))
+
+    @property
+    def model_written(self) -> ModelSpec | None:
+        """The model among ``writes``, at most one."""
+        return next((spec for spec in self.writes if isinstance(spec, ModelSpec)), None)
+
+
+def in_order(jobs: Sequence[Job]) -> list[Job]:
+    """Jobs such that each comes after those whose outputs it reads; otherwise in the given order."""
+    sorter: TopologicalSorter[str] = TopologicalSorter({job.name: upstream(job, jobs) for job in jobs})
+    by_name = {job.name: job for job in jobs}
+    return [by_name[name] for name in sorter.static_order()]
+
+
+def upstream(job: Job, jobs: Sequence[Job]) -> list[str]:
+    """Names of the jobs that write what ``job`` reads."""
+    if job.kind is Kind.MAINTAIN:
+        return [other.name for other in jobs if other.name != job.name]
+    reads = {spec.full_name for spec in job.reads}
+    return [
+        other.name
+        for other in jobs
+        if other.name != job.name
+        and other.kind is not Kind.MAINTAIN
+        and reads & {spec.full_name for spec in other.writes}
+    ]
+
+
+def find(name: str, jobs: Sequence[Job]) -> Job:
+    """The job called ``name``.
+
+    Raises:
+        BadInput: no such job; the nearest is named.
+    """
+    by_name = {job.name: job for job in jobs}
+    if name not in by_name:
+        raise BadInput(f"Job {name!r} is unknown{nearest(name, by_name)}; `affinity job --help` lists them all.")
+    return by_name[name]

@@ -1,0 +1,47 @@
+"""Upkeep: rows past their retention go, small files become large ones, and files nothing needs are removed."""
+
+from datetime import timedelta
+
+from affinity.io.kinds import Done, Work
+from affinity.io.ops import to_json
+from affinity.io.store import COMMIT_METADATA
+from affinity.tables.catalog import LOG_TABLES
+from affinity.tables.spec import TableSpec
+
+
+class MaintainWork(Work):
+    """Every released table in turn; its release moves to the version that holds the same rows in better files."""
+
+    def run(self) -> Done:
+        """Apply retention, OPTIMIZE and VACUUM to each table, and release its new version."""
+        spark = self.platform.spark
+        spark.conf.set(COMMIT_METADATA, to_json({"run_id": self.plan.run_id}))
+        try:
+            released = [spec for spec in self.job.tables_written if self.plan.releases.version(spec) is not None]
+            expired = {spec.full_name: self._maintain(spec) for spec in released}
+        finally:
+            spark.conf.unset(COMMIT_METADATA)
+        for log in LOG_TABLES:
+            self.platform.ops.compact(log)
+        metrics: dict[str, float | None] = {f"n_expired.{name}": float(n) for name, n in expired.items() if n}
+        return Done(self.publication.release(), {}, metrics)
+
+    def _maintain(self, spec: TableSpec) -> int:
+        spark, path = self.platform.spark, self.platform.root.table(spec)
+        self.store.roll_back_unreleased(spec, self.plan.releases.version(spec), self.plan.run_id)
+        n_expired = self._expire(spec)
+        spark.sql(f"OPTIMIZE delta.`{path}`")
+        spark.sql(f"VACUUM delta.`{path}`")
+        self.publication.add(spec.full_name, [None], self.store.version(spec), is_maintenance=True)
+        return n_expired
+
+    def _expire(self, spec: TableSpec) -> int:
+        """Delete rows older than the retention of the table, counted from ``as_of``; return how many."""
+        as_of = self.plan.request.as_of
+        if spec.retention_days is None or as_of is None:
+            return 0
+        oldest = as_of - timedelta(days=spec.retention_days)
+        path = self.platform.root.table(spec)
+        is_old = f"{spec.slice_column} < DATE '{oldest}' AND {spec.slice_column} > DATE '1970-01-01'"
+        row = self.platform.spark.sql(f"DELETE FROM delta.`{path}` WHERE {is_old}").first()
+        return int(row[0]) if row else 0

@@ -1,0 +1,145 @@
+"""The small tables of ops, read and written without a JVM."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Field, Schema, write_deltalake
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.schema import PrimitiveType
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from affinity.io.root import Root
+from affinity.tables.spec import TableSpec
+
+_PRIMITIVES = {
+    "string": ("string", pa.string()),
+    "bigint": ("long", pa.int64()),
+    "int": ("integer", pa.int32()),
+    "double": ("double", pa.float64()),
+    "boolean": ("boolean", pa.bool_()),
+    "date": ("date", pa.date32()),
+    "timestamp": ("timestamp", pa.timestamp("us", tz="UTC")),
+}
+_again = retry(
+    retry=retry_if_exception_type(CommitFailedError),
+    stop=stop_after_attempt(8),
+    wait=wait_random_exponential(0.05, 2),
+    reraise=True,
+)
+Row = dict[str, Any]
+
+
+def now() -> datetime:
+    """The present, UTC: only ``io`` reads the clock."""
+    return datetime.now(UTC)
+
+
+def to_json(value: object) -> str:
+    """One spelling for one value: sorted keys, no blanks."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+
+
+def arrow_schema(spec: TableSpec) -> pa.Schema:
+    """The Arrow schema of an ops table."""
+    return pa.schema([pa.field(c.name, _PRIMITIVES[c.type][1], nullable=c.nullable) for c in spec.columns])
+
+
+class OpsStore:
+    """Appends, upserts and reads of the ops tables below one root."""
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+
+    def read(self, spec: TableSpec, version: int | None = None) -> list[Row]:
+        """All rows, of a version where one is given; none where the table was never written."""
+        try:
+            return list(DeltaTable(str(self._root.table(spec)), version=version).to_pyarrow_table().to_pylist())
+        except TableNotFoundError:
+            return []
+
+    @_again
+    def append(self, spec: TableSpec, rows: Sequence[Row]) -> None:
+        """Add rows in one commit; appends of several processes never exclude each other."""
+        if rows:
+            self._create(spec)
+            write_deltalake(str(self._root.table(spec)), self._batch(spec, rows), mode="append")
+
+    def upsert(self, spec: TableSpec, rows: Sequence[Row], run_id: str) -> int:
+        """Insert rows or replace those with the same key in one commit that carries the run id; return its version."""
+        table = self._create(spec)
+        on = " AND ".join(f"t.{name} = s.{name}" for name in spec.key)
+        properties = CommitProperties(custom_metadata={"userMetadata": to_json({"run_id": run_id})})
+        merge = table.merge(
+            self._batch(spec, rows), predicate=on, source_alias="s", target_alias="t", commit_properties=properties
+        )
+        merge.when_matched_update_all().when_not_matched_insert_all().execute()
+        return int(table.version())
+
+    def roll_back_unreleased(self, spec: TableSpec, released: int | None) -> None:
+        """Take back what a run that died wrote after the released version."""
+        version = current_version(self._root, spec)
+        target = released if released is not None else 0
+        if version is not None and version > target:
+            DeltaTable(str(self._root.table(spec))).restore(target)
+
+    @_again
+    def compact(self, spec: TableSpec) -> None:
+        """Turn the many small files of a log into few, and remove those that a week has not needed."""
+        if current_version(self._root, spec) is not None:
+            table = DeltaTable(str(self._root.table(spec)))
+            table.optimize.compact()
+            table.vacuum(dry_run=False)
+            table.create_checkpoint()
+
+    def _create(self, spec: TableSpec) -> DeltaTable:
+        uri = str(self._root.table(spec))
+        if not DeltaTable.is_deltatable(uri):
+            fields = [
+                Field(c.name, PrimitiveType(_PRIMITIVES[c.type][0]), c.nullable, {"comment": c.comment})
+                for c in spec.columns
+            ]
+            properties = {"affinity.spec_version": str(spec.version)}
+            DeltaTable.create(
+                uri,
+                Schema(fields),
+                mode="ignore",
+                name=spec.name,
+                description=spec.doc,
+                configuration=properties,
+                raise_if_key_not_exists=False,
+            )
+        return DeltaTable(uri)
+
+    @staticmethod
+    def _batch(spec: TableSpec, rows: Sequence[Row]) -> pa.Table:
+        return pa.Table.from_pylist([dict(row) for row in rows], schema=arrow_schema(spec))
+
+
+def commits(root: Root, spec: TableSpec) -> list[Mapping[str, Any]]:
+    """The commits of a table from newest to oldest, each with ``version`` and our ``run_id`` where it has one."""
+    try:
+        history = DeltaTable(str(root.table(spec))).history()
+    except TableNotFoundError:
+        return []
+    return [{**commit, "run_id": _run_id(commit.get("userMetadata"))} for commit in history]
+
+
+def current_version(root: Root, spec: TableSpec) -> int | None:
+    """The newest Delta version of a table; null where it does not exist."""
+    uri = str(root.table(spec))
+    return DeltaTable(uri, without_files=True).version() if DeltaTable.is_deltatable(uri) else None
+
+
+def _run_id(metadata: str | None) -> str | None:
+    if not metadata:
+        return None
+    value = json.loads(metadata).get("run_id")
+    return str(value) if value else None
+
+
+def parse_date(text: str) -> date:
+    """An ISO date."""
+    return date.fromisoformat(text)

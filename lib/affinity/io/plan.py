@@ -1,0 +1,242 @@
+"""What a run would do, decided without a JVM: settings, inputs, run id, and whether there is anything to do."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from affinity.core.errors import BadInput, NotYet
+from affinity.core.settings import Settings
+from affinity.core.source import SourceMapping
+from affinity.core.vocabulary import Feed, FileState, Status
+from affinity.io.config import load_source, validated
+from affinity.io.job import Job, Kind
+from affinity.io.landing import Arrivals, arrivals, check_headers, landed_files
+from affinity.io.ops import Row, to_json
+from affinity.io.platform import Platform, code_version
+from affinity.io.releases import Release, Releases
+from affinity.tables import ops
+from affinity.tables.spec import ModelSpec, TableSpec
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person or a scheduler asks of a job."""
+
+    as_of: date | None = None
+    source: str | None = None
+    landing: Path | None = None
+    restate: bool = False
+    wait_secs: float = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run that is fully decided; ``status`` and ``reason`` are set where nothing is to be done."""
+
+    job: Job
+    request: Request
+    settings: Settings
+    run_id: str
+    inputs: Mapping[str, Any]
+    config_digest: str
+    releases: Releases
+    manifest: Sequence[Row] = ()
+    mapping: SourceMapping | None = None
+    arrivals: Arrivals | None = None
+    models: Mapping[ModelSpec, Release] = field(default_factory=dict)
+    status: Status | None = None
+    reason: str | None = None
+
+
+def job_settings(platform: Platform, job: Job) -> Settings:
+    """The settings of a job from its section ``[jobs.<name>]``.
+
+    Raises:
+        BadInput: keys are unknown, missing or of the wrong type.
+    """
+    section = platform.config.jobs.get(job.name, {})
+    return validated(job.settings, section, where=f"[jobs.{job.name}] of {platform.config.conf_dir / 'affinity.toml'}")
+
+
+def make_plan(platform: Platform, job: Job, request: Request) -> Plan:
+    """Decide a run: the same request over the same content gives the same run id, and then there is nothing to do.
+
+    Raises:
+        BadInput: the request cannot be served (unknown source, no landing folder, a date without data, …).
+        NotYet: there is no promoted model, or no slice to work on, for the date.
+    """
+    settings = job_settings(platform, job)
+    releases = Releases.of(platform.ops)
+    manifest = platform.ops.read(ops.FILES, releases.version(ops.FILES)) if releases.version(ops.FILES) is not None else []
+    if job.kind is Kind.INGEST:
+        return _plan_ingest(platform, job, request, settings, releases, manifest)
+    if job.kind is Kind.CLEAN:
+        return _plan_clean(job, request, settings, releases, manifest)
+    if job.kind is Kind.MAINTAIN:
+        return _plan_maintain(platform, job, request, settings, releases)
+    return _plan_as_of(platform, job, request, settings, releases, manifest)
+
+
+def _decided(job: Job, request: Request, settings: Settings, releases: Releases, inputs: Mapping[str, Any], **more: Any) -> Plan:
+    mapping = more.get("mapping")
+    config = to_json({"settings": settings.model_dump(), "mapping": mapping.model_dump() if mapping else None})
+    as_of = str(request.as_of) if job.kind.has_as_of else None
+    schemas = {spec.full_name: spec.version for spec in job.tables_written}
+    identity = to_json([job.name, as_of, config, schemas, code_version(), inputs])
+    run_id = hashlib.sha256(identity.encode()).hexdigest()[:20]
+    digest = hashlib.sha256(config.encode()).hexdigest()[:16]
+    return Plan(job, request, settings, run_id, inputs, digest, releases, **more)
+
+
+def _plan_ingest(
+    platform: Platform, job: Job, request: Request, settings: Settings, releases: Releases, manifest: Sequence[Row]
+) -> Plan:
+    if request.source is None or request.landing is None:
+        raise BadInput(f"Job {job.name} reads landed files: pass --source NAME and --landing DIR.")
+    mapping = load_source(platform.config, request.source)
+    known = [row for row in manifest if row["source"] == mapping.name and row["feed"] == job.feed]
+    found = arrivals(landed_files(request.landing, mapping), known)
+    check_headers(found.new, mapping)
+    inputs = {
+        "files": sorted(file.file_id for file in found.new),
+        "supersedes": found.supersedes,
+        "renamed": found.renamed,
+        "source": mapping.name,
+    }
+    nothing = "no new file" if found.is_empty else None
+    if not _feed_of(mapping, job):
+        nothing = f"source {mapping.name} has no {job.feed} feed"
+    status = Status.NOTHING_TO_DO if nothing else None
+    return _decided(
+        job, request, settings, releases, inputs, manifest=known, mapping=mapping, arrivals=found, status=status, reason=nothing
+    )
+
+
+def _feed_of(mapping: SourceMapping, job: Job) -> object | None:
+    return {Feed.EVENTS: mapping.events, Feed.ITEMS: mapping.items, Feed.CUSTOMERS: mapping.customers}[job.feed or Feed.EVENTS]
+
+
+def _plan_clean(job: Job, request: Request, settings: Settings, releases: Releases, manifest: Sequence[Row]) -> Plan:
+    events = [row for row in manifest if row["feed"] == Feed.EVENTS]
+    pending = [row for row in events if row["state"] == FileState.INGESTED]
+    inputs = {
+        "live": sorted(row["file_id"] for row in events if row["state"] != FileState.SUPERSEDED),
+        "pending": sorted(row["file_id"] for row in pending),
+    }
+    nothing = None if pending else "every ingested file is cleaned"
+    status = Status.NOTHING_TO_DO if nothing else None
+    return _decided(job, request, settings, releases, inputs, manifest=events, status=status, reason=nothing)
+
+
+def _plan_maintain(platform: Platform, job: Job, request: Request, settings: Settings, releases: Releases) -> Plan:
+    if request.as_of is None:
+        raise BadInput(f"Job {job.name} counts retention back from a date: pass --as-of YYYY-MM-DD.")
+    inputs = {spec.full_name: releases.fingerprint(spec, None) for spec in job.tables_written}
+    plan = _decided(job, request, settings, releases, inputs)
+    done = {row["run_id"] for row in platform.ops.read(ops.RUNS) if row["job"] == job.name and row["status"] == Status.DONE}
+    status, reason = (Status.NOTHING_TO_DO, "no table changed since the last upkeep") if plan.run_id in done else (None, None)
+    return _decided(job, request, settings, releases, inputs, status=status, reason=reason)
+
+
+def _plan_as_of(
+    platform: Platform, job: Job, request: Request, settings: Settings, releases: Releases, manifest: Sequence[Row]
+) -> Plan:
+    if request.as_of is None:
+        raise BadInput(f"Job {job.name} makes one slice per date: pass --as-of YYYY-MM-DD.")
+    as_of = request.as_of
+    check_as_of(as_of, [row["file_date"] for row in manifest if row["feed"] == Feed.EVENTS])
+    attempts = [row for row in platform.ops.read(ops.RUNS) if row["job"] == job.name]
+    models = _models(job, as_of, releases, attempts, restate=request.restate)
+    inputs: dict[str, Any] = {spec.full_name: _input(spec, as_of, releases) for spec in job.reads if isinstance(spec, TableSpec)}
+    inputs |= {spec.full_name: [release.table_version, release.digest] for spec, release in models.items()}
+    plan = _decided(job, request, settings, releases, inputs, manifest=manifest, models=models)
+    status, reason = _standing(plan, as_of, attempts)
+    return _decided(job, request, settings, releases, inputs, manifest=manifest, models=models, status=status, reason=reason)
+
+
+def check_as_of(as_of: date, file_dates: Sequence[date | None]) -> None:
+    """A cut needs a complete landed day before it and none missing up to it.
+
+    Raises:
+        BadInput: nothing was landed, or ``as_of`` lies before the data or beyond the last complete landed day.
+    """
+    days = [day for day in file_dates if day is not None]
+    if not days:
+        raise BadInput("No dated file was ingested yet: run `affinity run --source NAME --landing DIR --as-of DATE` first.")
+    first, last = min(days), max(days)
+    if not first < as_of <= last + timedelta(days=1):
+        raise BadInput(
+            f"--as-of {as_of} cannot be served: the landed files cover {first} to {last}, so expected a date from "
+            f"{first + timedelta(days=1)} to {last + timedelta(days=1)} (everything before it must have landed). "
+            "Choose such a date, or land the missing files."
+        )
+
+
+def _input(spec: TableSpec, as_of: date, releases: Releases) -> str:
+    if spec.slice_column == "as_of_date" and releases.slice(spec, as_of) is None:
+        raise NotYet(f"{spec.full_name} has no released slice {as_of}; the job that writes it comes first")
+    if releases.version(spec) is None:
+        raise NotYet(f"{spec.full_name} was not released yet; the job that writes it comes first")
+    return releases.fingerprint(spec, as_of)
+
+
+def _models(
+    job: Job, as_of: date, releases: Releases, attempts: Sequence[Row], *, restate: bool
+) -> dict[ModelSpec, Release]:
+    """The models a slice is made with: those it was published with before, else the newest promoted ones."""
+    if job.kind is not Kind.SCORE:
+        return {}
+    chosen = {}
+    for spec in (spec for spec in job.reads if isinstance(spec, ModelSpec)):
+        release = None if restate else _recorded(job, spec, as_of, releases, attempts)
+        release = release or releases.model(spec, as_of)
+        if release is None:
+            raise NotYet(f"no model {spec.name!r} was promoted yet that was trained on data before {as_of}")
+        chosen[spec] = release
+    return chosen
+
+
+def _recorded(job: Job, spec: ModelSpec, as_of: date, releases: Releases, attempts: Sequence[Row]) -> Release | None:
+    published = releases.slice(job.tables_written[0], as_of)
+    if published is None:
+        return None
+    import json
+
+    run = next(row for row in attempts if row["run_id"] == published.run_id)
+    version, digest = json.loads(run["inputs"])[spec.full_name]
+    return next(
+        (r for r in releases.slices(spec).values() if r.table_version == version),
+        Release(None, version, published.run_id, digest),
+    )
+
+
+def _standing(plan: Plan, as_of: date, attempts: Sequence[Row]) -> tuple[Status | None, str | None]:
+    """Whether the slice or the training of this date is done, and by which run."""
+    finished = {row["run_id"] for row in attempts if row["status"] in (Status.DONE, Status.RECOVERED, Status.KEPT)}
+    published = {spec: plan.releases.slice(spec, as_of) for spec in plan.job.tables_written}
+    if plan.run_id in finished and all(r is not None and r.run_id == plan.run_id for r in published.values()):
+        return Status.NOTHING_TO_DO, "done before with the same inputs, settings and code"
+    if plan.request.restate:
+        return None, None
+    other = next((release for release in published.values() if release and release.run_id != plan.run_id), None)
+    if other is not None:
+        return Status.KEPT, (
+            f"slice {as_of} stands as run {other.run_id} published it, though inputs, settings or code have changed since; "
+            "--restate replaces it"
+        )
+    return _cadence(plan, as_of, attempts)
+
+
+def _cadence(plan: Plan, as_of: date, attempts: Sequence[Row]) -> tuple[Status | None, str | None]:
+    every = getattr(plan.settings, "every_days", None)
+    if every is None:
+        return None, None
+    trained = [row["as_of_date"] for row in attempts if row["status"] in (Status.DONE, Status.RECOVERED, Status.KEPT)]
+    recent = [day for day in trained if day is not None and as_of - timedelta(days=every) < day <= as_of]
+    if recent:
+        due = max(recent) + timedelta(days=every)
+        return Status.NOTHING_TO_DO, f"trained for {max(recent)}; next due {due} (every_days = {every}, or --restate)"
+    return None, None

@@ -1,0 +1,132 @@
+"""Stage, audit, publish, release: the only way rows get into a table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from affinity.core.errors import AuditFailed
+from affinity.core.vocabulary import Severity
+from affinity.io.expectations import CheckResult, audit
+from affinity.io.ops import Row, now
+from affinity.io.platform import Platform
+from affinity.io.releases import Releases
+from affinity.tables import ops
+from affinity.tables.spec import TableSpec, WriteMode
+
+Slices = Sequence[date | None]
+
+
+@dataclass
+class Publication:
+    """The tables of one attempt on their way to release.
+
+    Nothing a reader trusts changes before ``release``: it appends, in one commit, which version of every table holds
+    the run's slices. A run that dies earlier leaves commits without a release; the next run takes them back, or, when
+    it is the same run again, completes them.
+    """
+
+    platform: Platform
+    releases: Releases
+    run_id: str
+    attempt_id: str
+    is_recovered: bool = False
+    rows: dict[str, int] = field(default_factory=dict)
+    _released: list[Row] = field(default_factory=list)
+
+    def stage(self, frames: Mapping[TableSpec, DataFrame], empty_allowed: bool) -> dict[TableSpec, DataFrame]:
+        """Write all frames beside their tables, then check exactly what was written.
+
+        Raises:
+            AuditFailed: a critical check failed or an audit could not be made; the staged rows are kept for a look.
+        """
+        stamped = {spec: frame.withColumn("run_id", F.lit(self.run_id)) for spec, frame in frames.items()}
+        staged = {spec: self.platform.store.stage(frame, spec, self.run_id) for spec, frame in stamped.items()}
+        failed: list[str] = []
+        for spec, frame in staged.items():
+            results = audit(frame, spec, may_be_empty=spec.may_be_empty or empty_allowed)
+            self._record(spec, results)
+            self.rows[spec.full_name] = results[0].n_rows
+            failed += [
+                f"{spec.full_name}: {result.name} ({_count(result)})"
+                for result in results
+                if not result.is_success and result.severity is Severity.CRITICAL
+            ]
+        if failed:
+            raise AuditFailed(
+                f"Staged rows failed their audit: {'; '.join(failed)}. Nothing was published; yesterday's slices stay. The "
+                f"staged rows are in {self.platform.root.path / 'staging' / self.run_id}; see ops.quality_results for run "
+                f"{self.run_id}."
+            )
+        return staged
+
+    def publish(
+        self, staged: Mapping[TableSpec, DataFrame], slices: Mapping[TableSpec, Slices], replaced: Sequence[str] = ()
+    ) -> None:
+        """Commit every table once, unless this very run already did before it died.
+
+        ``replaced`` are the file_ids whose rows a correction takes out of upserted tables.
+        """
+        store = self.platform.store
+        for spec, frame in staged.items():
+            released = self.releases.version(spec)
+            if store.roll_back_unreleased(spec, released, self.run_id):
+                self.is_recovered = True
+                version = store.proven_version(spec, self.run_id)
+            else:
+                days = [day for day in slices[spec] if day is not None]
+                version = store.publish(frame, spec, self.run_id, days, replaced)
+            self.add(spec.full_name, slices[spec], version)
+
+    def publish_manifest(self, rows: Sequence[Row]) -> None:
+        """Bring the manifest up to date in one commit."""
+        self.platform.ops.roll_back_unreleased(ops.FILES, self.releases.version(ops.FILES))
+        version = self.platform.ops.upsert(ops.FILES, rows, self.run_id)
+        self.add(ops.FILES.full_name, [None], version)
+
+    def add(
+        self, name: str, slices: Slices, version: int, digest: str | None = None, *, is_maintenance: bool = False
+    ) -> None:
+        """Note what ``release`` will point to."""
+        stamp = {"table_name": name, "table_version": version, "digest": digest, "run_id": self.run_id}
+        self._released += [{**stamp, "slice_date": day, "is_maintenance": is_maintenance} for day in slices]
+
+    def release(self) -> dict[str, Any]:
+        """Let readers see everything at once, and return table → version and rows."""
+        at = now()
+        self.platform.ops.append(ops.RELEASES, [{**row, "released_ts": at} for row in self._released])
+        return {
+            row["table_name"]: {"version": row["table_version"], "rows": self.rows.get(row["table_name"])}
+            for row in self._released
+        }
+
+    def _record(self, spec: TableSpec, results: Sequence[CheckResult]) -> None:
+        at = now()
+        stamp = {"run_id": self.run_id, "attempt_id": self.attempt_id, "table_name": spec.full_name, "at_ts": at}
+        rows = [
+            {
+                **stamp,
+                "check_name": result.name,
+                "severity": str(result.severity),
+                "is_success": result.is_success,
+                "n_rows": result.n_rows,
+                "n_unexpected": result.n_unexpected,
+            }
+            for result in results
+        ]
+        self.platform.ops.append(ops.QUALITY_RESULTS, rows)
+
+
+def _count(result: CheckResult) -> str:
+    rows = f"{result.n_rows} rows"
+    return rows if result.n_unexpected is None else f"{result.n_unexpected} of {rows}"
+
+
+def days_of(frame: DataFrame, spec: TableSpec) -> Slices:
+    """The slices that staged rows belong to; days are few, so they may come to the driver."""
+    if spec.slice_column is None or spec.mode is WriteMode.APPEND_FILES:
+        return [None]
+    return [row[0] for row in frame.select(spec.slice_column).distinct().collect()]

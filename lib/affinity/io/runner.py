@@ -1,0 +1,159 @@
+"""The runner: the same steps for every job, so that a run is done once, wholly, or not at all."""
+
+import logging
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from affinity.core.errors import AffinityError, AuditFailed, ExitCode, NotYet
+from affinity.core.vocabulary import Severity, Status
+from affinity.io.job import Inputs, Job, Kind, Outputs
+from affinity.io.leases import leases
+from affinity.io.ops import Row, now, to_json
+from affinity.io.plan import Plan, Request, make_plan
+from affinity.io.platform import Platform, code_version
+from affinity.tables import ops
+from affinity.tables.spec import ModelSpec, TableSpec
+
+logger = logging.getLogger("affinity")
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended."""
+
+    job: str
+    status: Status
+    exit_code: ExitCode
+    run_id: str | None = None
+    reason: str | None = None
+    rows: dict[str, int] | None = None
+    metrics: dict[str, float | None] | None = None
+    duration_secs: float = 0.0
+
+
+def run_job(platform: Platform, job: Job, request: Request) -> Result:
+    """Run one job to its documented end; every error becomes a result with its exit code."""
+    begun = time.monotonic()
+    try:
+        return _run(platform, job, request, begun)
+    except NotYet as reason:
+        return _ended(job, Status.SKIPPED, ExitCode.DONE, str(reason), begun)
+    except AffinityError as error:
+        return _ended(job, Status.FAILED, error.exit_code, str(error), begun)
+    except Exception as error:  # the last line of defence: the documented code, and no row's values in the log
+        if os.environ.get("AFFINITY_DEBUG"):
+            raise
+        return _ended(job, Status.FAILED, _code_of(error), _masked(error), begun)
+
+
+def _run(platform: Platform, job: Job, request: Request, begun: float) -> Result:
+    plan = make_plan(platform, job, request)
+    if plan.status is not None:
+        return _ended(job, plan.status, ExitCode.DONE, plan.reason, begun, plan.run_id)
+    with leases(platform.root, _leased(job), wait_secs=request.wait_secs):
+        plan = make_plan(platform, job, request)  # another run may have ended while we waited
+        if plan.status is not None:
+            return _ended(job, plan.status, ExitCode.DONE, plan.reason, begun, plan.run_id)
+        attempt = Attempt(platform, plan)
+        return attempt.run(begun)
+
+
+def _leased(job: Job) -> list[TableSpec | ModelSpec]:
+    manifest = [ops.FILES] if job.kind in (Kind.INGEST, Kind.CLEAN) else []
+    return [*job.writes, *manifest]
+
+
+class Attempt:
+    """One try of a planned run, under its leases."""
+
+    def __init__(self, platform: Platform, plan: Plan) -> None:
+        self.platform = platform
+        self.plan = plan
+        self.job = plan.job
+        self.attempt_id = uuid.uuid4().hex
+        self._begun = time.monotonic()
+
+    def run(self, begun: float) -> Result:
+        """Record the start, work, and record the end, whichever it is."""
+        self._record(Status.STARTED)
+        try:
+            result = self._work(begun)
+        except NotYet as reason:
+            self._record(Status.SKIPPED, ExitCode.DONE, reason=str(reason))
+            raise
+        except AffinityError as error:
+            self._record(Status.FAILED, error.exit_code, reason=str(error))
+            raise
+        except Exception as error:
+            self._record(Status.FAILED, _code_of(error), reason=_masked(error))
+            raise
+        return result
+
+    def _work(self, begun: float) -> Result:
+        from affinity.io.kinds import work_of  # the modules of the kinds need a session; planning does not
+
+        done = work_of(self).run()
+        status = Status.RECOVERED if done.is_recovered else done.status
+        self._record(status, ExitCode.DONE, reason=done.reason, outputs=done.outputs, metrics=done.metrics)
+        shutil.rmtree(self.platform.root.path / "staging" / self.plan.run_id, ignore_errors=True)
+        secs = time.monotonic() - begun
+        return Result(self.job.name, status, ExitCode.DONE, self.plan.run_id, done.reason, done.rows, dict(done.metrics), secs)
+
+    def _record(
+        self,
+        status: Status,
+        exit_code: ExitCode | None = None,
+        *,
+        reason: str | None = None,
+        outputs: object = None,
+        metrics: object = None,
+    ) -> None:
+        plan = self.plan
+        is_start = status is Status.STARTED
+        row: Row = {
+            "run_id": plan.run_id,
+            "attempt_id": self.attempt_id,
+            "job": self.job.name,
+            "source": plan.mapping.name if plan.mapping else None,
+            "as_of_date": plan.request.as_of if self.job.kind.has_as_of else None,
+            "status": str(status),
+            "at_ts": now(),
+            "duration_secs": None if is_start else time.monotonic() - self._begun,
+            "exit_code": None if exit_code is None else int(exit_code),
+            "reason": reason,
+            "code_version": code_version(),
+            "config_digest": plan.config_digest,
+            "settings": to_json(plan.settings.model_dump()),
+            "inputs": to_json(plan.inputs),
+            "outputs": None if outputs is None else to_json(outputs),
+            "metrics": to_json(metrics) if metrics else None,
+            "application_id": None if is_start else self.platform.application_id,
+        }
+        self.platform.ops.append(ops.RUNS, [row])
+        logger.info(
+            "%s %s", self.job.name, status, extra={"run_id": plan.run_id, "attempt_id": self.attempt_id, "reason": reason}
+        )
+
+
+def _ended(
+    job: Job, status: Status, code: ExitCode, reason: str | None, begun: float, run_id: str | None = None
+) -> Result:
+    return Result(job.name, status, code, run_id, reason, duration_secs=time.monotonic() - begun)
+
+
+def _code_of(error: Exception) -> ExitCode:
+    """A lost store, server or cluster is worth a retry; anything else is a defect."""
+    text = type(error).__name__ + str(error)[:2000]
+    transient = ("ConnectException", "ConnectionRefused", "Concurrent", "No space left", "SparkContext was shut down", "OperationalError")
+    return ExitCode.INFRASTRUCTURE if any(word in text for word in transient) or isinstance(error, OSError) else ExitCode.DEFECT
+
+
+def _masked(error: Exception) -> str:
+    """The kind of an unforeseen error without its values: messages of Spark and Delta can hold rows."""
+    condition = getattr(error, "getCondition", lambda: None)() or ""
+    return f"{type(error).__name__} {condition}".strip() + " (set AFFINITY_DEBUG=1 to see the whole trace; it may hold rows)"

@@ -1,0 +1,68 @@
+"""The Spark session: one per process, made when first needed."""
+
+import os
+import sys
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from affinity.io.config import Config
+from affinity.io.jars import jars
+from affinity.io.root import Root
+
+
+def spark_session(config: Config, root: Root) -> SparkSession:
+    """The session that spark-submit prepared, or a local one by the settings.
+
+    Time zone UTC, ANSI on and the Delta extension are not negotiable; everything else may be set.
+    """
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = SparkSession.builder.appName("affinity")
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    fixed = _fixed(root)
+    settings = fixed if submitted else {**_local(config), **config.spark.conf, **fixed}
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setCheckpointDir(str(root.checkpoints))
+    return spark
+
+
+def _fixed(root: Root) -> dict[str, str]:
+    return {
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.ansi.enabled": "true",
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.sql.warehouse.dir": str(root.path / "warehouse"),
+        "spark.sql.files.ignoreCorruptFiles": "false",
+        "spark.sql.files.ignoreMissingFiles": "false",
+        # Files of staged and committed data carry their own checks; a table is small, its log need not be 50 tasks.
+        "spark.databricks.delta.snapshotPartitions": "2",
+        # Keys are never settings, but a stray one must not show in the UI or the event log either.
+        "spark.redaction.regex": "(?i)secret|password|token|access[.]?key|hmac|salt|credential|api[.-]?key",
+    }
+
+
+def _local(config: Config) -> dict[str, str]:
+    log_settings = (config.conf_dir / "spark" / "log4j2.properties").absolute()
+    return {
+        "spark.master": config.spark.master,
+        "spark.driver.memory": config.spark.driver_memory,
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={log_settings.as_uri()}",
+        "spark.jars": ",".join(str(jar) for jar in jars()),
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.cleaner.referenceTracking.cleanCheckpoints": "true",
+        "spark.log.structuredLogging.enabled": "false",
+    }
+
+
+def remove_checkpoints(root: Root) -> None:
+    """Forget what ALS wrote on the way; nothing reads it after a run."""
+    import shutil
+
+    shutil.rmtree(Path(root.checkpoints), ignore_errors=True)

@@ -1,0 +1,163 @@
+"""Delta tables: made from specifications, read at pinned versions, changed in single commits."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from affinity.core.errors import AuditFailed, BadInput
+from affinity.io.ops import commits, current_version, to_json
+from affinity.io.root import Root
+from affinity.tables import ddl
+from affinity.tables.spec import TableSpec, WriteMode
+
+COMMIT_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+
+
+class Store:
+    """The tables below one root, through one session."""
+
+    def __init__(self, spark: SparkSession, root: Root) -> None:
+        self._spark = spark
+        self._root = root
+
+    def read(self, spec: TableSpec, version: int | None) -> DataFrame:
+        """The rows of a version; an empty frame of the table where nothing was released yet."""
+        if version is None:
+            return self._spark.createDataFrame([], ddl.frame_schema(spec))
+        path = str(self._root.table(spec))
+        return self._spark.read.format("delta").option("versionAsOf", version).load(path)
+
+    def ensure(self, spec: TableSpec) -> None:
+        """Make the table if it is missing; bring one of an older specification up to date where columns were only added.
+
+        Raises:
+            BadInput: the table was written by another specification whose difference is not an addition.
+        """
+        path = str(self._root.table(spec))
+        if current_version(self._root, spec) is None:
+            self._spark.sql(ddl.create_table(spec, path))
+            return
+        written = DeltaTable.forPath(self._spark, path)
+        version = written.detail().select(F.col("properties").getItem(ddl.SPEC_VERSION)).first()
+        found = version[0] if version else None
+        if found != str(spec.version):
+            self._migrate(spec, written, found)
+
+    def _migrate(self, spec: TableSpec, written: DeltaTable, found: str | None) -> None:
+        fields = {field.name: field.dataType.simpleString() for field in written.toDF().schema.fields}
+        wanted = {column.name: column.type for column in spec.columns}
+        added = [column for column in spec.columns if column.name not in fields]
+        gone = sorted(set(fields) - set(wanted))
+        retyped = sorted(name for name in set(fields) & set(wanted) if fields[name] != wanted[name])
+        if gone or retyped or any(not column.nullable for column in added) or int(found or 0) > spec.version:
+            raise BadInput(
+                f"Table {spec.full_name} was written by specification version {found}, this release has version "
+                f"{spec.version}: removed columns {gone}, changed types {retyped}, new required columns "
+                f"{[c.name for c in added if not c.nullable]}. Only new nullable columns are added by themselves: run "
+                f"the migration {spec.layer}_{spec.name}_v{found}_to_v{spec.version} first, or the release that wrote it."
+            )
+        path = self._root.table(spec)
+        if added:
+            columns = ", ".join(f"{c.name} {c.type} COMMENT '{c.comment}'" for c in added)
+            self._spark.sql(f"ALTER TABLE delta.`{path}` ADD COLUMNS ({columns})")
+        self._spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('{ddl.SPEC_VERSION}' = '{spec.version}')")
+
+    def stage(self, frame: DataFrame, spec: TableSpec, run_id: str) -> DataFrame:
+        """Write a run's rows of a table beside it, once; what is audited and published is exactly this."""
+        path = str(self._root.staging(run_id, spec))
+        conform(frame, spec).write.mode("overwrite").parquet(path)
+        return self._spark.read.schema(ddl.frame_schema(spec)).parquet(path)
+
+    def roll_back_unreleased(self, spec: TableSpec, released: int | None, run_id: str) -> bool:
+        """Undo commits that no release points to, left by a run that died; say whether ``run_id`` made the newest.
+
+        The released version is the truth: what came after it is either completed by the same run, or taken back.
+        """
+        newer = [commit for commit in commits(self._root, spec) if released is None or commit["version"] > released]
+        ours = next((commit for commit in newer if commit["run_id"]), None)
+        if ours is not None and ours["run_id"] == run_id:
+            return True
+        if ours is not None:
+            oldest = min(commit["version"] for commit in newer if commit["run_id"])
+            target = oldest - 1 if released is None else released
+            self._spark.sql(f"RESTORE TABLE delta.`{self._root.table(spec)}` TO VERSION AS OF {target}")
+        return False
+
+    def publish(
+        self, staged: DataFrame, spec: TableSpec, run_id: str, slices: Sequence[date], replaced: Sequence[str] = ()
+    ) -> int:
+        """Make staged rows part of the table in one commit that carries the run id, and return its version.
+
+        ``slices`` are the days or the ``as_of_date`` that the rows replace; rows outside them are refused by Delta.
+        ``replaced`` are files whose rows a correction takes out of an upserted table.
+        """
+        metadata = to_json({"run_id": run_id})
+        if spec.mode is WriteMode.UPSERT:
+            self._upsert(staged, spec, metadata, replaced)
+        else:
+            # One file per day where days are partitions, however many tasks there are; a large day is split again.
+            rows = staged.hint("rebalance", *spec.partition_by) if spec.partition_by else staged
+            writer = rows.write.format("delta").option("userMetadata", metadata)
+            if spec.mode is WriteMode.APPEND_FILES:
+                writer = writer.mode("append")
+            else:
+                days = ", ".join(f"DATE '{day}'" for day in slices)
+                writer = writer.mode("overwrite").option("replaceWhere", f"{spec.slice_column} IN ({days})")
+            writer.save(str(self._root.table(spec)))
+        return self.proven_version(spec, run_id)
+
+    def version(self, spec: TableSpec) -> int:
+        """The newest version, released or not."""
+        version = current_version(self._root, spec)
+        if version is None:
+            raise BadInput(f"Table {spec.full_name} does not exist below {self._root.path}.")
+        return version
+
+    def proven_version(self, spec: TableSpec, run_id: str) -> int:
+        """The version that the run committed, read back from the log: a zero exit alone proves nothing."""
+        for commit in commits(self._root, spec):
+            if commit["run_id"] == run_id:
+                return int(commit["version"])
+        raise AuditFailed(f"Table {spec.full_name} has no commit of run {run_id} after publication; nothing was released.")
+
+    def _upsert(self, staged: DataFrame, spec: TableSpec, metadata: str, replaced: Sequence[str]) -> None:
+        on = " AND ".join(f"t.{name} = s.{name}" for name in spec.key)
+        table = DeltaTable.forPath(self._spark, str(self._root.table(spec))).alias("t")
+        is_newer = F.expr(f"{_order(spec, 's')} > {_order(spec, 't')}") if spec.upsert_order else F.lit(True)
+        merge = table.merge(staged.alias("s"), on)
+        if replaced and "file_id" in spec.column_names:
+            is_replaced = F.col("t.file_id").isin(list(replaced))
+            merge = merge.whenMatchedUpdateAll(condition=is_newer | is_replaced)
+            merge = merge.whenNotMatchedBySourceDelete(condition=is_replaced)
+        else:
+            merge = merge.whenMatchedUpdateAll(condition=is_newer)
+        self._spark.conf.set(COMMIT_METADATA, metadata)  # a merge takes no writer options
+        try:
+            merge.whenNotMatchedInsertAll().execute()
+        finally:
+            self._spark.conf.unset(COMMIT_METADATA)
+
+
+def _order(spec: TableSpec, alias: str) -> str:
+    return f"struct({', '.join(f'{alias}.{name}' for name in spec.upsert_order)})"
+
+
+def conform(frame: DataFrame, spec: TableSpec) -> DataFrame:
+    """``frame`` with the columns of the table in order; nothing is cast.
+
+    Raises:
+        BadInput: columns are missing, unknown or of another type; all of them named.
+    """
+    types = {field.name: field.dataType.simpleString() for field in frame.schema.fields}
+    wanted = {column.name: column.type for column in spec.columns}
+    faults = [f"missing {name} {kind}" for name, kind in wanted.items() if name not in types]
+    faults += [f"unknown {name} {kind}" for name, kind in types.items() if name not in wanted]
+    faults += [
+        f"{name}: expected {kind}, got {types[name]}" for name, kind in wanted.items() if types.get(name, kind) != kind
+    ]
+    if faults:
+        raise BadInput(f"Rows do not fit table {spec.full_name}: {'; '.join(faults)}.")
+    return frame.select(*spec.column_names)

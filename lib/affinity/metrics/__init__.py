@@ -1,0 +1,1 @@
+"""How good an output is: one row per customer first, the mean last."""

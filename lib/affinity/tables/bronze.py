@@ -1,0 +1,41 @@
+"""Bronze: what arrived, typed, with people as tokens."""
+
+from affinity.tables.spec import RUN_ID, Column, Personal, TableSpec, WriteMode
+
+EVENTS = TableSpec(
+    layer="bronze",
+    name="events",
+    doc="What arrived: one row per line of a landed file, good or bad. Which files count is said by ops.files.",
+    columns=(
+        Column("source", "string", "Source mapping that read the line"),
+        Column("file_id", "string", "SHA-256 of the landed file"),
+        Column("file_date", "date", "Nominal date of the file, from its name", nullable=True),
+        Column("event_id", "string", "Identity of the event: native, or from source, line and its ordinal in the file"),
+        Column("line_sha256", "string", "Digest of the verbatim line"),
+        Column("line_length", "int", "Length of the verbatim line, characters"),
+        Column("event_type", "string", "Type in our vocabulary; null where the mapping knows none", nullable=True),
+        Column("event_ts", "timestamp", "When it happened, UTC; null where unreadable", nullable=True),
+        Column("event_date", "date", "Day of event_ts in the business zone; null with it", nullable=True),
+        Column("subject_kind", "string", "Kind of the id that subject_key was made of", nullable=True),
+        Column(
+            "subject_key",
+            "string",
+            "HMAC-SHA256 of the id kind and the canonical id; null where anonymous",
+            nullable=True,
+            personal=Personal.PSEUDONYM,
+        ),
+        Column("order_id", "string", "Order, invoice or receipt; null where the event has none", nullable=True),
+        Column("item_id", "string", "Item as the source spells it; null where the event has none", nullable=True),
+        Column("quantity", "decimal(18,4)", "Units as given, signed", nullable=True),
+        Column("unit_price", "decimal(18,4)", "Price per unit as given, in currency", nullable=True),
+        Column("currency", "string", "ISO 4217; null where the event has no money", nullable=True),
+        Column("payload", "string", "JSON of the parsed columns without id columns", nullable=True),
+        Column("defects", "array<string>", "Every defect flag of the line, in the order of the vocabulary"),
+        RUN_ID,
+    ),
+    key=("source", "file_id", "event_id"),
+    mode=WriteMode.APPEND_FILES,
+    slice_column="file_date",
+    retention_days=None,
+    provenance=("run_id", "file_id"),
+)

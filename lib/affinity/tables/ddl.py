@@ -1,0 +1,55 @@
+"""SQL made from specifications."""
+
+from affinity.tables.spec import Column, TableSpec
+
+SPEC_VERSION = "affinity.spec_version"
+_WITHOUT_STATS = ("string", "boolean", "array<string>")  # ids and texts would stand in the log; booleans skip nothing
+
+
+def properties(spec: TableSpec) -> dict[str, str]:
+    """Delta table properties: readable everywhere, change feed on, checks as constraints, no ids in the statistics."""
+    checks = {f"delta.constraints.{check.name}": check.predicate for check in spec.checks}
+    indexed = [c.name for c in spec.columns if c.type not in _WITHOUT_STATS]
+    return {
+        SPEC_VERSION: str(spec.version),
+        "delta.enableChangeDataFeed": "true",
+        "delta.enableDeletionVectors": "false",
+        "delta.deletedFileRetentionDuration": "interval 7 days",
+        "delta.dataSkippingStatsColumns": ",".join(name for name in indexed if name not in spec.partition_by),
+        **checks,
+    }
+
+
+def create_table(spec: TableSpec, location: str) -> str:
+    """The Spark statement that makes the table at a path, with comments and constraints.
+
+    >>> from affinity.tables.gold import RECOMMENDATIONS
+    >>> print(create_table(RECOMMENDATIONS, "/r/gold/recommendations").splitlines()[0])
+    CREATE TABLE IF NOT EXISTS delta.`/r/gold/recommendations` (
+    """
+    columns = ",\n  ".join(_column(column) for column in spec.columns)
+    partitioned = f"\nPARTITIONED BY ({', '.join(spec.partition_by)})" if spec.partition_by else ""
+    listed = ", ".join(f"{_text(key)} = {_text(value)}" for key, value in properties(spec).items())
+    return (
+        f"CREATE TABLE IF NOT EXISTS delta.`{location}` (\n  {columns}\n) USING delta{partitioned}"
+        f"\nCOMMENT {_text(spec.doc)}\nTBLPROPERTIES ({listed})"
+    )
+
+
+def frame_schema(spec: TableSpec) -> str:
+    """The schema of a frame of the table, as Spark writes it.
+
+    >>> from affinity.tables.ops import TOUCHED
+    >>> frame_schema(TOUCHED)
+    'run_id string, event_date date, customer_id string'
+    """
+    return ", ".join(f"{column.name} {column.type}" for column in spec.columns)
+
+
+def _column(column: Column) -> str:
+    null = "" if column.nullable else " NOT NULL"
+    return f"{column.name} {column.type}{null} COMMENT {_text(column.comment)}"
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,0 +1,109 @@
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from pydantic import ValidationError
+from pyspark.sql import functions as F
+
+from affinity.algorithms import kmeans
+from affinity.algorithms.kmeans import KMeansConfig
+from affinity.algorithms.segment_profiles import profiles
+from affinity.core.errors import NotYet
+from affinity.features.customers import customer_features
+
+FEATURES = "customer_id string, recency_days int, frequency bigint, monetary_amount decimal(18,4), currency string"
+WSSSE = [5003.82, 3744.80, 2993.31, 2557.49, 2259.38, 2044.83, 1881.85]
+SILHOUETTE = [0.634, 0.509, 0.527, 0.476, 0.463, 0.411, 0.403]
+
+
+@pytest.fixture
+def features(spark):
+    def make(*rows):
+        named = [(name, recency, frequency, Decimal(amount), "GBP") for name, recency, frequency, amount in rows]
+        return spark.createDataFrame(named, FEATURES)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def retail_features(retail_events):
+    features = customer_features(retail_events, as_of=date(2011, 9, 1)).cache()
+    yield features
+    features.unpersist()
+
+
+THREE_KINDS = (
+    *((f"rich{n}", 1 + n, 50 + n, 9000 + n) for n in range(3)),
+    *((f"poor{n}", 300 + n, 1, 5 + n) for n in range(3)),
+    *((f"some{n}", 20 + n, 6, 300 + n) for n in range(3)),
+)
+
+
+def test_planted_segments_are_found_and_numbered_by_spend(features):
+    customers = features(*THREE_KINDS)
+    model = kmeans.fit(customers, KMeansConfig(seed=1, n_starts=3, k_candidates=(2, 3, 4)))
+    segments = kmeans.apply(model.pipeline, customers).collect()
+    assert model.k == 3
+    assert {row.customer_id[:4]: row.segment_id for row in segments} == {"rich": 1, "some": 2, "poor": 3}
+    assert len({(row.customer_id[:4], row.segment_id) for row in segments}) == 3
+    assert model.metrics["silhouette"] == model.metrics["silhouette_k3"]
+
+
+def test_distance_is_that_to_the_own_centre_in_scaled_space(features):
+    customers = features(("a", 1, 1, 10), ("b", 1, 1, 1000), ("c", 3, 3, 10), ("d", 3, 3, 1000))
+    config = KMeansConfig(seed=1, n_starts=1, k_candidates=(2,), min_k=2, features=("monetary_amount",))
+    model = kmeans.fit(customers, config)
+    assert [row.distance for row in kmeans.apply(model.pipeline, customers).collect()] == pytest.approx([0] * 4)
+    other = features(("e", 1, 1, 0))  # log1p(0) = 0; mean and standard deviation of the four logarithms:
+    low, high = 2.397895272798371, 6.90875477931522
+    sd = (high - low) / 2 * (4 / 3) ** 0.5
+    assert kmeans.apply(model.pipeline, other).collect()[0].distance == pytest.approx(low / sd)
+
+
+def test_partitions_do_not_matter(features):
+    customers = features(*THREE_KINDS)
+    config = KMeansConfig(seed=3, n_starts=1, k_candidates=(4,), n_partitions=2)
+    found = [
+        kmeans.fit(arrival, config).pipeline.stages[-1].clusterCenters()
+        for arrival in (customers.coalesce(1), customers.repartition(5).orderBy(F.desc("customer_id")))
+    ]
+    assert [list(map(float, centre)) for centre in found[0]] == [list(map(float, centre)) for centre in found[1]]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ((), "no customers at all"),
+        ([(name, 5, 1, 10 + n) for n, name in enumerate("abcd")], "'recency_days', 'frequency'"),
+        ([("a", 1, 1, 1), ("b", 2, 2, 2), ("c", 2, 2, 2)], "there are 2 and the candidates are"),
+    ],
+)
+def test_too_little_to_segment(features, rows, message):
+    with pytest.raises(NotYet, match=message):
+        kmeans.fit(features(*rows), KMeansConfig(seed=1))
+
+
+def test_settings_refuse_what_they_do_not_know():
+    with pytest.raises(ValidationError):
+        KMeansConfig(seed=1, k=3)
+    with pytest.raises(ValidationError):
+        KMeansConfig()
+
+
+def test_profiles_by_hand(spark, features):
+    customers = features(("a", 10, 4, 300), ("b", 20, 2, 100), ("c", 100, 1, 40), ("d", 200, 1, 60))
+    segments = spark.createDataFrame([("a", 1), ("b", 1), ("c", 2), ("d", 2)], "customer_id string, segment_id int")
+    rows = [tuple(row) for row in profiles(customers, segments).orderBy("segment_id").collect()]
+    high = (1, "recent, frequent orders, high spend", 2, 1 / 2, 400 / 500, 15.0, 3.0, Decimal(200), "GBP")
+    low = (2, "lapsed, rare orders, low spend", 2, 1 / 2, 100 / 500, 150.0, 1.0, Decimal(50), "GBP")
+    assert rows == [high, low]
+
+
+@pytest.mark.slow
+@pytest.mark.needs_data
+def test_segments_of_online_retail(retail_features):
+    model = kmeans.fit(retail_features, KMeansConfig(seed=20110901))
+    assert [row.k for row in model.sweep] == [2, 3, 4, 5, 6, 7, 8]
+    assert [row.wssse for row in model.sweep] == pytest.approx(WSSSE, rel=0.005)
+    assert [row.silhouette for row in model.sweep] == pytest.approx(SILHOUETTE, abs=0.01)
+    assert model.k == 4

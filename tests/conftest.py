@@ -1,0 +1,128 @@
+"""One Spark session for the run, and the real shop data where it is at hand."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from affinity.tables import silver
+
+os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+
+DATA = Path(os.environ.get("AFFINITY_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+_RETAIL_LINE = (
+    "InvoiceNo string, StockCode string, Description string, Quantity int, InvoiceDate string, "
+    "UnitPrice decimal(18,4), CustomerID string, Country string"
+)
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """The one session: local[2], 2 shuffle partitions, no UI, UTC, ANSI on."""
+    session = (
+        SparkSession.builder.master("local[2]")
+        .appName("affinity-tests")
+        .config("spark.sql.shuffle.partitions", "2")
+        .config("spark.ui.enabled", "false")
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.sql.ansi.enabled", "true")
+        .config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
+        .getOrCreate()
+    )
+    session.sparkContext.setLogLevel("ERROR")
+    session.sparkContext.setCheckpointDir(str(tmp_path_factory.mktemp("checkpoints")))
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def events_of(spark: SparkSession) -> Callable[..., DataFrame]:
+    """Make silver.events of few words: one dict per event; what it leaves out is filled in."""
+
+    def make(*events: dict[str, Any]) -> DataFrame:
+        rows = [_event(number, **event) for number, event in enumerate(events)]
+        schema = ", ".join(f"{column.name} {column.type}" for column in silver.EVENTS.columns)
+        return spark.createDataFrame([tuple(row[name] for name in silver.EVENTS.column_names) for row in rows], schema)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of public data sets."""
+    if not DATA.is_dir():
+        pytest.skip(f"no public data sets at {DATA}; set AFFINITY_DATA to the folder that holds online_retail/")
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def retail_events(spark: SparkSession, data_folder: Path) -> Iterator[DataFrame]:
+    """Online Retail as silver.events, straight from its files; cached for the run."""
+    folder = data_folder / "online_retail"
+    if not folder.is_dir():
+        pytest.skip(f"Online Retail is not at {folder}; set AFFINITY_DATA to the folder that holds online_retail/")
+    lines = spark.read.schema(_RETAIL_LINE).option("header", True).csv(str(folder / "*.csv"))
+    events = _as_events(lines).cache()
+    yield events
+    events.unpersist()
+
+
+@pytest.fixture(scope="session")
+def retail_items(retail_events: DataFrame) -> Iterator[DataFrame]:
+    """The items of Online Retail: a stock code of five digits is a product, anything else is postage or a fee."""
+    is_product = F.col("item_id").rlike("^[0-9]{5}")
+    items = retail_events.select("item_id", is_product.alias("is_recommendable")).distinct().cache()
+    yield items
+    items.unpersist()
+
+
+def _event(number: int, **given: Any) -> dict[str, Any]:
+    day = given.get("event_date", date(2011, 1, 1))
+    amount = given.get("amount", 1)
+    defaults = {
+        "event_id": f"e{number}",
+        "source": "shop",
+        "event_type": "purchase",
+        "event_ts": datetime.combine(day, time(12), UTC),
+        "customer_id": "ann",
+        "order_id": f"o{number}",
+        "item_id": "tea",
+        "quantity": Decimal(1),
+        "unit_price": None if amount is None else Decimal(amount),
+        "currency": None if amount is None else "GBP",
+        "defects": [],
+        "file_id": "file",
+        "run_id": "run",
+    }
+    return defaults | given | {"event_date": day, "amount": None if amount is None else Decimal(amount)}
+
+
+def _as_events(lines: DataFrame) -> DataFrame:
+    """Purchases and returns; lines without a price and stock corrections (negative, no price) are neither."""
+    is_return = F.col("InvoiceNo").startswith("C") | (F.col("Quantity") < 0)
+    quantity = F.abs("Quantity").cast("decimal(18,4)")
+    return lines.where("UnitPrice > 0 AND Quantity <> 0").select(
+        F.monotonically_increasing_id().cast("string").alias("event_id"),
+        F.lit("online_retail").alias("source"),
+        F.when(is_return, "return").otherwise("purchase").alias("event_type"),
+        F.to_timestamp("InvoiceDate", "yyyy-MM-dd HH:mm:ss").alias("event_ts"),
+        F.to_date(F.substring("InvoiceDate", 1, 10)).alias("event_date"),
+        F.regexp_replace("CustomerID", r"\.0$", "").alias("customer_id"),
+        F.col("InvoiceNo").alias("order_id"),
+        F.col("StockCode").alias("item_id"),
+        quantity.alias("quantity"),
+        F.col("UnitPrice").alias("unit_price"),
+        (quantity * F.col("UnitPrice")).cast("decimal(18,4)").alias("amount"),
+        F.lit("GBP").alias("currency"),
+        F.array().cast("array<string>").alias("defects"),
+        F.sha2(F.input_file_name(), 256).alias("file_id"),
+        F.lit("run").alias("run_id"),
+    )
