@@ -2,12 +2,15 @@
 
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from affinity.core.errors import AffinityError, BadInput, ExitCode
-from affinity.io import entry
+from affinity.core.errors import AffinityError, BadInput
+from affinity.io import ask_cli, options
+
+if TYPE_CHECKING:
+    from affinity.io.job import Job
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=__doc__)
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"])]
@@ -26,26 +29,29 @@ def main() -> None:
 def run(
     source: Annotated[str, typer.Option(help="Source mapping, as in conf/sources/<name>.toml.")],
     landing: Annotated[Path, typer.Option(help="Folder of the landed files.")],
-    as_of: entry.AsOf = None,
-    from_: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First date of a backfill.")] = None,
+    as_of: options.AsOf = None,
+    from_: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First date of a backfill.")
+    ] = None,
     to: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last date of a backfill.")] = None,
     every: Annotated[str, typer.Option(help="Step of a backfill, as in 7d.")] = "1d",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and do nothing.")] = False,
-    config: entry.ConfigFile = None,
-    env: entry.Env = None,
-    root: entry.RootDir = None,
-    set_: entry.Set = [],  # noqa: B006 - typer reads it, nobody writes it
-    restate: entry.Restate = False,
-    wait: entry.Wait = 0,
+    config: options.ConfigFile = None,
+    env: options.Env = None,
+    root: options.RootDir = None,
+    set_: options.Set = [],  # noqa: B006 - typer reads it, nobody writes it
+    restate: options.Restate = False,
+    wait: options.Wait = 0,
 ) -> None:
     """Walk all jobs for one date, or date by date, in one Spark session."""
-    from affinity.io.chain import check, every as dates_of, exit_code, forecast, requests
+    from affinity.io.chain import check, exit_code, forecast, requests
+    from affinity.io.chain import every as dates_of
     from affinity.io.console import show_results, walk_with_progress
     from affinity.io.plan import Request
     from affinity.jobs.catalog import JOBS
 
     dates = _dates(as_of, from_, to, every, dates_of)
-    platform = entry.platform_of(config, env, root, set_, create=not dry_run)
+    platform = options.platform_of(config, env, root, set_, create=not dry_run)
     request = Request(dates[0], source, landing, restate, wait)
     check(platform, JOBS, request, dates)
     if dry_run:
@@ -55,7 +61,9 @@ def run(
     raise typer.Exit(int(exit_code(results)))
 
 
-def _dates(as_of: datetime | None, first: datetime | None, last: datetime | None, every: str, dates_of: object) -> list[date]:
+def _dates(
+    as_of: datetime | None, first: datetime | None, last: datetime | None, every: str, dates_of: object
+) -> list[date]:
     from affinity.io.chain import every as dates_between
 
     if as_of and not (first or last):
@@ -70,15 +78,15 @@ def _dates(as_of: datetime | None, first: datetime | None, last: datetime | None
 @app.command()
 def job(
     name: Annotated[str, typer.Argument(help="Job, as in the list of docs/jobs.md.")],
-    as_of: entry.AsOf = None,
-    source: entry.Source = None,
-    landing: entry.Landing = None,
-    config: entry.ConfigFile = None,
-    env: entry.Env = None,
-    root: entry.RootDir = None,
-    set_: entry.Set = [],  # noqa: B006 - typer reads it, nobody writes it
-    restate: entry.Restate = False,
-    wait: entry.Wait = 0,
+    as_of: options.AsOf = None,
+    source: options.Source = None,
+    landing: options.Landing = None,
+    config: options.ConfigFile = None,
+    env: options.Env = None,
+    root: options.RootDir = None,
+    set_: options.Set = [],  # noqa: B006 - typer reads it, nobody writes it
+    restate: options.Restate = False,
+    wait: options.Wait = 0,
 ) -> None:
     """Run one job."""
     from affinity.io.console import walk_with_progress
@@ -87,10 +95,19 @@ def job(
     from affinity.jobs.catalog import JOBS
 
     chosen = find(name, JOBS)
-    platform = entry.platform_of(config, env, root, set_, create=True)
+    platform = options.platform_of(config, env, root, set_, create=True)
     request = Request(as_of.date() if as_of else None, source, landing, restate, wait)
     (result,) = walk_with_progress(platform, [chosen], [request])
     raise typer.Exit(int(result.exit_code))
+
+
+def _jobs() -> "tuple[Job, ...]":
+    from affinity.jobs.catalog import JOBS
+
+    return JOBS
+
+
+ask_cli.register(app, _jobs)
 
 
 if __name__ == "__main__":

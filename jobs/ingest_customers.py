@@ -11,7 +11,9 @@ from affinity.tables import silver
 def transform(inputs: Inputs, _settings: Settings) -> Outputs:
     """Keep the last statement of each day."""
     rows = parsed(inputs.lines, inputs.source_mapping, key_file=str(inputs.key_file))
-    return Outputs({silver.CUSTOMERS: customer_observations(rows, inputs.source_mapping, business_zone=inputs.business_zone)})
+    return Outputs(
+        {silver.CUSTOMERS: customer_observations(rows, inputs.source_mapping, business_zone=inputs.business_zone)}
+    )
 
 
 JOB = Job(

@@ -29,7 +29,12 @@ def transform(inputs: Inputs, settings: MineRules) -> Outputs:
     challenger = Challenger(
         models.RULES, metric_name="n_rules", metric=float(n_rules), baseline=1.0, pipeline=PipelineModel([model])
     )
-    metrics = {"n_baskets": float(n_baskets), "n_itemsets": float(n_itemsets), "n_rules": float(n_rules), "baseline_lift": 1.0}
+    metrics = {
+        "n_baskets": float(n_baskets),
+        "n_itemsets": float(n_itemsets),
+        "n_rules": float(n_rules),
+        "baseline_lift": 1.0,
+    }
     return Outputs({gold.ASSOCIATION_RULES: rules}, challenger, metrics, release=(found, rules, model.freqItemsets))
 
 

@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 
 from pydantic import Field
+from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -48,8 +49,10 @@ def _labelled(events: DataFrame, cut: date, settings: TrainPropensity) -> DataFr
     return with_label(features, events, as_of=cut, horizon_days=settings.horizon_days)
 
 
-def _scored(model: propensity.PipelineModel, labelled: DataFrame) -> DataFrame:
-    return propensity.apply(model, labelled).join(labelled.select("customer_id", "label"), on="customer_id", how="inner")
+def _scored(model: PipelineModel, labelled: DataFrame) -> DataFrame:
+    return propensity.apply(model, labelled).join(
+        labelled.select("customer_id", "label"), on="customer_id", how="inner"
+    )
 
 
 JOB = Job(

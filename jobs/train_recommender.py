@@ -38,7 +38,9 @@ def transform(inputs: Inputs, settings: TrainRecommender) -> Outputs:
         baseline=0.0,
         frames={"items": final.item_factors, "customers": final.customer_factors},
     )
-    return Outputs(challenger=challenger, metrics=metrics, notes={"better": als.better(metrics)}, release=(items, before))
+    return Outputs(
+        challenger=challenger, metrics=metrics, notes={"better": als.better(metrics)}, release=(items, before)
+    )
 
 
 JOB = Job(

@@ -12,6 +12,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from affinity.io.jars import jars
+from affinity.io.session import fixed_settings
 from affinity.tables import silver
 
 os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
@@ -32,9 +34,11 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         .appName("affinity-tests")
         .config("spark.sql.shuffle.partitions", "2")
         .config("spark.ui.enabled", "false")
-        .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.sql.ansi.enabled", "true")
-        .config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
+        .config("spark.driver.memory", "3g")
+        # A short-lived driver: the first compiler and the plain collector start sooner than they lose.
+        .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseParallelGC")
+        .config("spark.jars", ",".join(str(jar) for jar in jars()))
+        .config(map=fixed_settings(tmp_path_factory.mktemp("spark")))
         .getOrCreate()
     )
     session.sparkContext.setLogLevel("ERROR")

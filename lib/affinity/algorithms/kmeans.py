@@ -92,8 +92,8 @@ def sweep(scaled: DataFrame, config: KMeansConfig, *, candidates: Sequence[int])
     """
     starts = [(k, config.seed + start) for k in candidates for start in range(config.n_starts)]
     with _points(scaled, config.n_partitions) as points, ThreadPool(config.parallelism) as pool:
-        fit_one = inheritable_thread_target(lambda start: _fitted(points, config, k=start[0], seed=start[1]))
-        models = pool.map(fit_one, starts, chunksize=1)
+        within_session = inheritable_thread_target(points.sparkSession)
+        models = pool.map(within_session(lambda start: _fitted(points, config, *start)), starts, chunksize=1)
         tightest = [min((m for m in models if m.getK() == k), key=_wssse) for k in candidates]
         return tuple(_judged(model, points) for model in tightest)
 
@@ -161,7 +161,7 @@ def _points(scaled: DataFrame, n_partitions: int) -> Iterator[DataFrame]:
         points.unpersist()
 
 
-def _fitted(points: DataFrame, config: KMeansConfig, *, k: int, seed: int) -> KMeansModel:
+def _fitted(points: DataFrame, config: KMeansConfig, k: int, seed: int) -> KMeansModel:
     # solver="auto" takes the row solver on dense data in Spark 4.2, three to five times slower at equal results.
     kmeans = KMeans(k=k, maxIter=config.max_iter, tol=config.tol, seed=seed, featuresCol="scaled", solver="block")
     return kmeans.fit(points)

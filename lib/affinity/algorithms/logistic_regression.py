@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from affinity.core.errors import NotYet
 from affinity.core.settings import Settings
-from affinity.metrics.classification import classification_metrics
+from affinity.metrics.classification import classification_metrics, probability_metrics
 from affinity.metrics.running import with_position
 
 _FEATURES = (
@@ -103,14 +103,12 @@ def evaluate(scored: DataFrame, *, recency: DataFrame, base_rate: float) -> dict
     ``classification_metrics`` gives, bare for the model, with ``recency_`` and ``base_rate_`` before its name for the
     baselines (for the latter only log_loss and brier: a constant has no order). Undefined metrics are absent.
     """
-    constant = classification_metrics(scored.withColumn("probability", F.lit(base_rate)))
-    compared = {
-        name: value for name, value in classification_metrics(recency).items() if name not in {"n", "base_rate"}
-    }
+    constant = probability_metrics(scored.withColumn("probability", F.lit(base_rate)))
+    compared = classification_metrics(recency)
     return {
         **classification_metrics(scored),
-        **{f"recency_{name}": value for name, value in compared.items()},
-        **{f"base_rate_{name}": constant[name] for name in ("log_loss", "brier") if name in constant},
+        **{f"recency_{name}": compared[name] for name in compared.keys() - {"n", "base_rate"}},
+        **{f"base_rate_{name}": constant[name] for name in constant.keys() - {"n", "base_rate"}},
     }
 
 

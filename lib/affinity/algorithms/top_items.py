@@ -39,17 +39,24 @@ def top_items(
 
 
 def _collected(item_factors: DataFrame, max_bytes: int) -> tuple[pa.Array, np.ndarray]:
-    """Item ids, sorted, and their factors as rows of a matrix."""
-    size = F.sum(F.size("factors") * 8 + _ID_BYTES).alias("n_bytes")
-    n_bytes = item_factors.agg(size).collect()[0]["n_bytes"] or 0
+    """Item ids, sorted, and their factors as rows of a matrix; cached between the check and the collection."""
+    vectors = item_factors.select("item_id", F.col("factors").cast("array<double>")).persist()
+    try:
+        _check_size(vectors, max_bytes)
+        table = vectors.toArrow().sort_by("item_id")
+    finally:
+        vectors.unpersist()
+    flat = pc.list_flatten(table["factors"]).to_numpy()
+    return table["item_id"].combine_chunks(), flat.reshape(table.num_rows, -1 if table.num_rows else 0)
+
+
+def _check_size(vectors: DataFrame, max_bytes: int) -> None:
+    n_bytes = vectors.agg(F.sum(F.size("factors") * 8 + _ID_BYTES)).collect()[0][0] or 0
     if n_bytes > max_bytes:
         raise BadInput(
             f"Factors of all items take {n_bytes:,} bytes, at most {max_bytes:,} are allowed per worker; "
             "raise max_item_factor_bytes, or lower n_factors or the number of recommendable items."
         )
-    table = item_factors.select("item_id", F.col("factors").cast("array<double>")).toArrow().sort_by("item_id")
-    flat = pc.list_flatten(table["factors"]).to_numpy()
-    return table["item_id"].combine_chunks(), flat.reshape(table.num_rows, -1 if table.num_rows else 0)
 
 
 def _with_seen(customer_factors: DataFrame, seen: DataFrame) -> DataFrame:

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from affinity.core.settings import Settings
-from affinity.core.vocabulary import EventType
+from affinity.core.vocabulary import EventType, Feed
 
 
 class FileLayout(Settings):
@@ -74,3 +74,8 @@ class SourceMapping(Settings):
     events: EventFeed
     items: ItemFeed | None = None
     customers: CustomerFeed | None = None
+
+    def has(self, feed: Feed | None) -> bool:
+        """Whether the files of the source tell of this."""
+        told = {Feed.EVENTS: self.events, Feed.ITEMS: self.items, Feed.CUSTOMERS: self.customers}
+        return feed is not None and told[feed] is not None

@@ -5,7 +5,7 @@ from pyspark.sql import functions as F
 
 from affinity.core.vocabulary import Defect, Disposition
 from affinity.features.landed import UNREADABLE_DATE
-from affinity.privacy.tokens import customer_id
+from affinity.privacy.columns import customer_id
 
 QUARANTINING = (
     Defect.UNPARSABLE,
@@ -103,17 +103,21 @@ def disposition_counts(rows: DataFrame) -> DataFrame:
 def identities(rows: DataFrame) -> DataFrame:
     """Who appears in accepted rows, as silver.identities without ``run_id``: one customer per token, since ever."""
     named = rows.where((F.col("disposition") == Disposition.ACCEPTED) & F.col("subject_key").isNotNull())
-    return named.select("subject_key", "subject_kind").distinct().select(
-        "subject_key",
-        "subject_kind",
-        customer_id(F.col("subject_key")).alias("customer_id"),
-        F.to_date(F.lit(UNREADABLE_DATE)).alias("valid_from_date"),
-        F.lit(None).cast("date").alias("valid_to_date"),
+    return (
+        named.select("subject_key", "subject_kind")
+        .distinct()
+        .select(
+            "subject_key",
+            "subject_kind",
+            customer_id(F.col("subject_key")).alias("customer_id"),
+            F.to_date(F.lit(UNREADABLE_DATE)).alias("valid_from_date"),
+            F.lit(None).cast("date").alias("valid_to_date"),
+        )
     )
 
 
 def touched(rows: DataFrame, before: DataFrame) -> DataFrame:
-    """Whose days change, as ops.touched without ``run_id``: accepted rows and those that silver.events held ``before``."""
+    """Whose days change, as ops.touched without ``run_id``: of accepted rows, and of those there were ``before``."""
     accepted = rows.where(F.col("disposition") == Disposition.ACCEPTED)
     now_there = accepted.select("event_date", customer_id(F.col("subject_key")).alias("customer_id"))
     return now_there.unionByName(before.select("event_date", "customer_id")).distinct()

@@ -6,7 +6,7 @@ from pyspark.sql import types as T
 
 from affinity.core.source import SourceMapping
 from affinity.core.vocabulary import Defect, EventType
-from affinity.privacy.tokens import canonical_id, customer_id, subject_key
+from affinity.privacy.columns import canonical_id, customer_id, subject_key
 
 UNREADABLE_DATE = "1970-01-01"
 _MONEY = "decimal(18,4)"
@@ -58,7 +58,9 @@ def events(rows: DataFrame, mapping: SourceMapping, *, business_zone: str) -> Da
     feed = mapping.events
     equal_lines = Window.partitionBy("file_id", "line_sha256").orderBy("line_length")  # equal lines: any order is one
     raw = {name: F.col(f"raw.`{name}`") for name in mapping.files.columns if name != mapping.subject.column}
-    event_ts = F.to_utc_timestamp(F.try_to_timestamp(raw[feed.event_ts], F.lit(feed.event_ts_format)), mapping.time_zone)
+    event_ts = F.to_utc_timestamp(
+        F.try_to_timestamp(raw[feed.event_ts], F.lit(feed.event_ts_format)), mapping.time_zone
+    )
     typed = rows.select(
         "*",
         F.row_number().over(equal_lines).alias("ordinal"),
@@ -109,7 +111,9 @@ def _defects() -> Column:
         Defect.UNPARSABLE: F.col("is_unparsable"),
         Defect.EVENT_TS_INVALID: F.col("event_ts").isNull(),
         Defect.EVENT_TYPE_UNKNOWN: F.col("event_type").isNull(),
-        Defect.QUANTITY_INVALID: F.col("quantity").isNull() | (F.col("quantity") == 0) | (is_return & (F.col("quantity") > 0)),
+        Defect.QUANTITY_INVALID: F.col("quantity").isNull()
+        | (F.col("quantity") == 0)
+        | (is_return & (F.col("quantity") > 0)),
         Defect.PRICE_INVALID: F.col("unit_price").isNull(),
         Defect.PRICE_NOT_POSITIVE: F.col("unit_price") <= 0,
         Defect.STOCK_CORRECTION: ~is_return & (F.col("quantity") < 0),

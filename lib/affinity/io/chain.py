@@ -68,7 +68,9 @@ def walk(
         needs = stopped & set(upstream(job, jobs))
         if needs:
             stopped.add(job.name)
-            yield Result(job.name, Status.SKIPPED, ExitCode.DONE, reason=f"not started: {', '.join(sorted(needs))} failed")
+            yield Result(
+                job.name, Status.SKIPPED, ExitCode.DONE, reason=f"not started: {', '.join(sorted(needs))} failed"
+            )
             continue
         on_start(job)
         result = run_job(platform, job, request)
@@ -109,5 +111,3 @@ def exit_code(results: Sequence[Result]) -> ExitCode:
 def requests(request: Request, dates: Sequence[date]) -> list[Request]:
     """The request for each date in turn."""
     return [replace(request, as_of=day) for day in dates]
-
-

@@ -87,7 +87,9 @@ def load_source(config: Config, name: str) -> SourceMapping:
     folder = config.conf_dir / "sources"
     known = sorted(file.stem for file in folder.glob("*.toml"))
     if name not in known:
-        raise BadInput(f"Source {name!r} is unknown{nearest(name, known)}. Known in {folder}: {', '.join(known) or '-'}.")
+        raise BadInput(
+            f"Source {name!r} is unknown{nearest(name, known)}. Known in {folder}: {', '.join(known) or '-'}."
+        )
     file = folder / f"{name}.toml"
     return validated(SourceMapping, _read_toml(file), where=str(file))
 
@@ -154,7 +156,9 @@ def _merged(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, An
 def _override(text: str) -> dict[str, Any]:
     path, separator, value = text.partition("=")
     if not separator or not path:
-        raise BadInput(f"Override {text!r} cannot be read: expected section.key=value, as in store.root=/data/affinity.")
+        raise BadInput(
+            f"Override {text!r} cannot be read: expected section.key=value, as in store.root=/data/affinity."
+        )
     try:
         parsed: Any = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

@@ -27,13 +27,21 @@ def walk_with_progress(platform: Platform, jobs: Sequence[Job], requests: Sequen
     """Walk the jobs for every request, one line per finished job and a bar below while it works."""
     console = Console(highlight=False)
     results: list[Result] = []
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("starting", total=len(jobs) * len(requests))
         for request in requests:
             if len(requests) > 1:
                 console.rule(str(request.as_of), align="left", style="dim")
-            for result in walk(platform, jobs, request, on_start=lambda job: progress.update(task, description=job.name)):
+            for result in walk(
+                platform, jobs, request, on_start=lambda job: progress.update(task, description=job.name)
+            ):
                 console.print(line_of(result), soft_wrap=True)
                 progress.advance(task)
                 results.append(result)

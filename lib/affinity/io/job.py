@@ -45,11 +45,10 @@ class Kind(StrEnum):
 class LoadedModel:
     """A registered version whose digest was checked: an MLlib pipeline, frames, or both.
 
-    ``facts`` are the settings it was trained with.
+    ``facts`` are the settings it was trained with and its ``trained_as_of``.
     """
 
     version: str
-    trained_as_of: date
     pipeline: "PipelineModel | None" = None
     frames: Mapping[str, "DataFrame"] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from affinity.core.errors import AuditFailed
 from affinity.core.vocabulary import Disposition, Feed, FileState, Status
 from affinity.features.landed import UNREADABLE_DATE, header
 from affinity.io.job import Challenger, Inputs, Kind, Outputs
-from affinity.io.landing import read_lines
+from affinity.io.landing import Arrivals, read_lines
 from affinity.io.ops import Row, now, parse_date, to_json
 from affinity.io.publication import Publication, days_of
 from affinity.io.session import remove_checkpoints
@@ -61,21 +61,14 @@ class Work:
         for frame in outputs.shared:
             frame.persist()
         try:
-            return self.publication.stage(outputs.tables, empty_allowed)
+            return self.publication.stage(outputs.tables, empty_allowed=empty_allowed)
         finally:
             for frame in outputs.shared:
                 frame.unpersist()
 
     def track(self, outputs: Outputs, metrics: Mapping[str, float | None]) -> str:
         """Tell MLflow."""
-        return self.platform.tracker.log(
-            self.job.name,
-            self.plan.run_id,
-            params={**self.plan.settings.model_dump(), **outputs.notes, "as_of": self.plan.request.as_of},
-            metrics=metrics,
-            lineage=self.plan.inputs,
-            figures=outputs.figures,
-        )
+        return self.platform.tracker.log(self.plan, outputs, metrics)
 
     def pinned(self, spec: TableSpec) -> DataFrame:
         """A table at its released version."""
@@ -86,27 +79,33 @@ class IngestWork(Work):
     """New files: read once, counted twice, appended or upserted, noted in the manifest."""
 
     def run(self) -> Done:
-        """Read, transform, reconcile lines with rows, publish, release."""
-        plan, arrivals = self.plan, self.plan.arrivals
-        assert arrivals is not None and plan.mapping is not None
+        """Read what is new, publish it, bring the manifest up to date, release."""
+        arrivals = self.plan.arrivals
+        assert arrivals is not None
+        n_lines: dict[str, int] = {}
+        counted: dict[str, dict[str, int]] = {}
+        if arrivals.new:  # else there are only other names, or an earlier content put back
+            n_lines, counted = self._ingest(arrivals)
+        self.publication.publish_manifest(self._manifest(n_lines, counted))
+        metrics = {"n_files": float(len(arrivals.new)), "n_rows": float(sum(n_lines.values()))}
+        self.track(Outputs(), metrics)
+        released = self.publication.release()
+        return Done(released, self.publication.rows, metrics, is_recovered=self.publication.is_recovered)
+
+    def _ingest(self, arrivals: Arrivals) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
+        """Read the new files once, reconcile lines with rows, publish; lines and defects per file."""
         lines = read_lines(self.platform.spark, arrivals.new)
-        outputs = self.transform(
-            Inputs(
-                frames={"lines": lines},
-                business_zone=self.platform.root.business_zone,
-                key_file=self.platform.root.key_file,
-                mapping=plan.mapping,
-            )
+        root = self.platform.root
+        inputs = Inputs(
+            {"lines": lines}, business_zone=root.business_zone, key_file=root.key_file, mapping=self.plan.mapping
         )
+        outputs = self.transform(inputs)
         n_lines = self._count_lines(lines)
         staged = self.stage(outputs, empty_allowed=not sum(n_lines.values()))
         counted = self._defects(staged, n_lines)
-        self.publication.publish(staged, {s: days_of(f, s) for s, f in staged.items()}, list(arrivals.supersedes))
-        self.publication.publish_manifest(self._manifest(n_lines, counted))
-        metrics = {"n_files": float(len(arrivals.new)), "n_rows": float(sum(n_lines.values()))}
-        self.track(outputs, metrics)
-        released = self.publication.release()
-        return Done(released, self.publication.rows, metrics, is_recovered=self.publication.is_recovered)
+        slices = {spec: days_of(frame, spec) for spec, frame in staged.items()}
+        self.publication.publish(staged, slices, list(arrivals.supersedes))
+        return n_lines, counted
 
     def _count_lines(self, lines: DataFrame) -> dict[str, int]:
         """Lines per file but for the header and blank ones, counted before anything is parsed."""
@@ -126,7 +125,7 @@ class IngestWork(Work):
         n_rows = {row["file_id"]: row["count"] for row in rows.groupBy("file_id").count().collect()}
         if n_rows != dict(n_lines):
             raise AuditFailed(
-                f"Lines and rows differ: {sum(n_lines.values())} lines were landed, {sum(n_rows.values())} rows staged. "
+                f"Lines and rows differ: {sum(n_lines.values())} lines landed, {sum(n_rows.values())} rows staged. "
                 "Nothing was published; this is a defect of the parser or the mapping."
             )
         flagged = rows.select("file_id", F.explode("defects").alias("defect")).groupBy("file_id", "defect").count()
@@ -137,14 +136,18 @@ class IngestWork(Work):
 
     def _manifest(self, n_lines: Mapping[str, int], counted: Mapping[str, Mapping[str, int]]) -> list[Row]:
         plan, arrivals = self.plan, self.plan.arrivals
-        assert arrivals is not None and plan.mapping is not None
+        assert arrivals is not None
+        assert plan.mapping is not None
         known = {row["file_id"]: row for row in plan.manifest}
-        changed = {file_id: dict(known[file_id]) for file_id in {*arrivals.renamed, *arrivals.supersedes} if file_id in known}
+        mentioned = {*arrivals.renamed, *arrivals.supersedes, *arrivals.supersedes.values()}
+        changed = {file_id: dict(known[file_id]) for file_id in mentioned if file_id in known}
         for file_id, names in arrivals.renamed.items():
             if file_id in changed:
                 changed[file_id]["also_seen_as"] = to_json(sorted(names))
         for file_id, by in arrivals.supersedes.items():
             changed[file_id] |= {"state": str(FileState.SUPERSEDED), "superseded_by": by}
+            if by in changed:  # an earlier content put back: its rows are in bronze and count again
+                changed[by] |= {"state": str(FileState.INGESTED), "superseded_by": None}
         at = now()
         blank: Row = dict.fromkeys(ops.FILES.column_names)
         fresh = [
@@ -154,7 +157,9 @@ class IngestWork(Work):
                 "feed": str(self.job.feed),
                 "file_id": file.file_id,
                 "path": file.name,
-                "also_seen_as": to_json(sorted(arrivals.renamed[file.file_id])) if file.file_id in arrivals.renamed else None,
+                "also_seen_as": to_json(sorted(arrivals.renamed[file.file_id]))
+                if file.file_id in arrivals.renamed
+                else None,
                 "file_date": file.file_date,
                 "n_bytes": file.n_bytes,
                 "state": str(FileState.INGESTED),
@@ -186,7 +191,7 @@ class CleanWork(Work):
         outputs = self.transform(Inputs({bronze.EVENTS.full_name: lines, silver.EVENTS.full_name: before}))
         is_empty = not sum(row["n_rows"] for row in pending.values())
         staged = self.stage(outputs, empty_allowed=is_empty)
-        slices: dict[TableSpec, Sequence[date | None]] = {spec: days for spec in staged}
+        slices: dict[TableSpec, Sequence[date | None]] = dict.fromkeys(staged, days)
         slices |= {silver.IDENTITIES: [None], ops.TOUCHED: [None]}
         metrics = self._publish(staged, slices, days, list(pending))
         self.track(outputs, metrics)
@@ -206,7 +211,8 @@ class CleanWork(Work):
         self.publication.publish(staged, slices)
         self.publication.publish_manifest(balances)
         totals = fresh.groupBy("disposition").agg(F.sum("n_rows").alias("n")).collect()
-        return {f"n_{row['disposition']}": float(row["n"]) for row in totals} | {"n_days": float(len(days))}
+        metrics: dict[str, float | None] = {f"n_{row['disposition']}": float(row["n"]) for row in totals}
+        return metrics | {"n_days": float(len(days))}
 
     def _days(self, arrived: DataFrame, file_ids: Sequence[str]) -> list[date]:
         """The days of these files; the sentinel day stands in where they have no row at all."""
@@ -234,7 +240,7 @@ class CleanWork(Work):
 
     @staticmethod
     def _balance(row: Row, by_file: Mapping[str, Mapping[Disposition, int]]) -> Row:
-        counted = by_file.get(row["file_id"], dict.fromkeys(Disposition, 0))
+        counted = by_file.get(row["file_id"]) or {disposition: 0 for disposition in Disposition}
         return {**row, **{f"n_{d}": counted[d] for d in Disposition}, "state": str(FileState.CLEANED)}
 
 
@@ -250,7 +256,7 @@ class SliceWork(Work):
             outputs = self.transform(self._inputs(as_of))
             stamped = {s: f.withColumn("as_of_date", F.lit(as_of)) for s, f in outputs.tables.items()}
             staged = self.stage(Outputs(stamped, shared=outputs.shared))
-            self.publication.publish(staged, dict.fromkeys(staged, [as_of]))
+            self.publication.publish(staged, {spec: [as_of] for spec in staged})  # noqa: C420 - lists are not shared
             mlflow_id = self.track(outputs, outputs.metrics)
             decision = self._gate(outputs.challenger, as_of, mlflow_id)
             released = self.publication.release()
@@ -280,8 +286,8 @@ class SliceWork(Work):
     def _gate(self, challenger: Challenger | None, as_of: date, mlflow_id: str) -> Decision | None:
         if challenger is None:
             return None
-        settings = self.plan.settings.model_dump()
-        registered = self.platform.tracker.register(challenger, self.plan.run_id, mlflow_id, as_of, settings)
+        facts = {**self.plan.settings.model_dump(), "trained_as_of": as_of}
+        registered = self.platform.tracker.register(challenger, self.plan.run_id, mlflow_id, facts)
         champion = self._champion_metric(challenger.spec, challenger.metric_name, as_of)
         decision = decide(challenger.metric, challenger.baseline, champion, challenger.max_drop)
         if decision.is_promoted:

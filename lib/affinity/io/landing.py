@@ -56,7 +56,9 @@ def landed_files(landing: Path, mapping: SourceMapping) -> list[LandedFile]:
         BadInput: the folder does not exist, or holds no file of the source.
     """
     if not landing.is_dir():
-        raise BadInput(f"Landing folder {landing} does not exist. Expected the folder that holds {mapping.files.pattern}.")
+        raise BadInput(
+            f"Landing folder {landing} does not exist. Expected the folder that holds {mapping.files.pattern}."
+        )
     paths = sorted(path for path in landing.glob(mapping.files.pattern) if _is_finished(path, landing))
     if not paths:
         raise BadInput(
@@ -126,8 +128,8 @@ def check_headers(files: Sequence[LandedFile], mapping: SourceMapping) -> None:
     if faults:
         more = f"; and {len(faults) - 5} more files" if len(faults) > 5 else ""
         raise BadInput(
-            f"Files of source {mapping.name!r} do not have its header: {'; '.join(faults[:5])}{more}. Nothing was read. "
-            f"Correct the files, or `files.columns` of conf/sources/{mapping.name}.toml if the source has changed."
+            f"Files of source {mapping.name!r} do not have its header: {'; '.join(faults[:5])}{more}. "
+            f"Nothing was read. Correct the files, or `files.columns` of conf/sources/{mapping.name}.toml if the source has changed."
         )
 
 

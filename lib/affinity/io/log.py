@@ -19,7 +19,9 @@ class _JsonLines(logging.Formatter):
         }
         if record.exc_info:
             entry["trace"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=True)  # a line break or control character in a value stays inside its line
+        return json.dumps(
+            entry, ensure_ascii=True
+        )  # a line break or control character in a value stays inside its line
 
 
 def start_log(program: str, *, level: int = logging.INFO) -> None:

@@ -98,7 +98,9 @@ class OpsStore:
         uri = str(self._root.table(spec))
         if not DeltaTable.is_deltatable(uri):
             fields = [
-                Field(c.name, PrimitiveType(_PRIMITIVES[c.type][0]), c.nullable, {"comment": c.comment})
+                Field(
+                    c.name, PrimitiveType(_PRIMITIVES[c.type][0]), nullable=c.nullable, metadata={"comment": c.comment}
+                )
                 for c in spec.columns
             ]
             properties = {"affinity.spec_version": str(spec.version)}
@@ -131,6 +133,11 @@ def current_version(root: Root, spec: TableSpec) -> int | None:
     """The newest Delta version of a table; null where it does not exist."""
     uri = str(root.table(spec))
     return DeltaTable(uri, without_files=True).version() if DeltaTable.is_deltatable(uri) else None
+
+
+def table_properties(root: Root, spec: TableSpec) -> dict[str, str | None]:
+    """The properties a table was made with."""
+    return dict(DeltaTable(str(root.table(spec)), without_files=True).metadata().configuration)
 
 
 def _run_id(metadata: str | None) -> str | None:

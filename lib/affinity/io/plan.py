@@ -1,8 +1,9 @@
 """What a run would do, decided without a JVM: settings, inputs, run id, and whether there is anything to do."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,33 @@ def job_settings(platform: Platform, job: Job) -> Settings:
     return validated(job.settings, section, where=f"[jobs.{job.name}] of {platform.config.conf_dir / 'affinity.toml'}")
 
 
+@dataclass(frozen=True)
+class _Question:
+    """What a plan is decided from."""
+
+    platform: Platform
+    job: Job
+    request: Request
+    settings: Settings
+    releases: Releases
+    manifest: Sequence[Row]
+
+    def plan(self, inputs: Mapping[str, Any], **more: Any) -> Plan:
+        """The plan over these inputs: the same ones give the same run id."""
+        job, mapping = self.job, more.get("mapping")
+        config = to_json({"settings": self.settings.model_dump(), "mapping": mapping.model_dump() if mapping else None})
+        as_of = str(self.request.as_of) if job.kind.has_as_of else None
+        schemas = {spec.full_name: spec.version for spec in job.tables_written}
+        identity = to_json([job.name, as_of, config, schemas, code_version(), inputs])
+        run_id = hashlib.sha256(identity.encode()).hexdigest()[:20]
+        digest = hashlib.sha256(config.encode()).hexdigest()[:16]
+        return Plan(job, self.request, self.settings, run_id, inputs, digest, self.releases, **more)
+
+    def attempts(self) -> list[Row]:
+        """What this job did before."""
+        return [row for row in self.platform.ops.read(ops.RUNS) if row["job"] == self.job.name]
+
+
 def make_plan(platform: Platform, job: Job, request: Request) -> Plan:
     """Decide a run: the same request over the same content gives the same run id, and then there is nothing to do.
 
@@ -70,34 +98,19 @@ def make_plan(platform: Platform, job: Job, request: Request) -> Plan:
     """
     settings = job_settings(platform, job)
     releases = Releases.of(platform.ops)
-    manifest = platform.ops.read(ops.FILES, releases.version(ops.FILES)) if releases.version(ops.FILES) is not None else []
-    if job.kind is Kind.INGEST:
-        return _plan_ingest(platform, job, request, settings, releases, manifest)
-    if job.kind is Kind.CLEAN:
-        return _plan_clean(job, request, settings, releases, manifest)
-    if job.kind is Kind.MAINTAIN:
-        return _plan_maintain(platform, job, request, settings, releases)
-    return _plan_as_of(platform, job, request, settings, releases, manifest)
+    version = releases.version(ops.FILES)
+    manifest = [] if version is None else platform.ops.read(ops.FILES, version)
+    question = _Question(platform, job, request, settings, releases, manifest)
+    planners = {Kind.INGEST: _plan_ingest, Kind.CLEAN: _plan_clean, Kind.MAINTAIN: _plan_maintain}
+    return planners.get(job.kind, _plan_as_of)(question)
 
 
-def _decided(job: Job, request: Request, settings: Settings, releases: Releases, inputs: Mapping[str, Any], **more: Any) -> Plan:
-    mapping = more.get("mapping")
-    config = to_json({"settings": settings.model_dump(), "mapping": mapping.model_dump() if mapping else None})
-    as_of = str(request.as_of) if job.kind.has_as_of else None
-    schemas = {spec.full_name: spec.version for spec in job.tables_written}
-    identity = to_json([job.name, as_of, config, schemas, code_version(), inputs])
-    run_id = hashlib.sha256(identity.encode()).hexdigest()[:20]
-    digest = hashlib.sha256(config.encode()).hexdigest()[:16]
-    return Plan(job, request, settings, run_id, inputs, digest, releases, **more)
-
-
-def _plan_ingest(
-    platform: Platform, job: Job, request: Request, settings: Settings, releases: Releases, manifest: Sequence[Row]
-) -> Plan:
+def _plan_ingest(question: _Question) -> Plan:
+    job, request = question.job, question.request
     if request.source is None or request.landing is None:
         raise BadInput(f"Job {job.name} reads landed files: pass --source NAME and --landing DIR.")
-    mapping = load_source(platform.config, request.source)
-    known = [row for row in manifest if row["source"] == mapping.name and row["feed"] == job.feed]
+    mapping = load_source(question.platform.config, request.source)
+    known = [row for row in question.manifest if row["source"] == mapping.name and row["feed"] == job.feed]
     found = arrivals(landed_files(request.landing, mapping), known)
     check_headers(found.new, mapping)
     inputs = {
@@ -107,54 +120,47 @@ def _plan_ingest(
         "source": mapping.name,
     }
     nothing = "no new file" if found.is_empty else None
-    if not _feed_of(mapping, job):
+    if not mapping.has(job.feed):
         nothing = f"source {mapping.name} has no {job.feed} feed"
     status = Status.NOTHING_TO_DO if nothing else None
-    return _decided(
-        job, request, settings, releases, inputs, manifest=known, mapping=mapping, arrivals=found, status=status, reason=nothing
-    )
+    return question.plan(inputs, manifest=known, mapping=mapping, arrivals=found, status=status, reason=nothing)
 
 
-def _feed_of(mapping: SourceMapping, job: Job) -> object | None:
-    return {Feed.EVENTS: mapping.events, Feed.ITEMS: mapping.items, Feed.CUSTOMERS: mapping.customers}[job.feed or Feed.EVENTS]
-
-
-def _plan_clean(job: Job, request: Request, settings: Settings, releases: Releases, manifest: Sequence[Row]) -> Plan:
-    events = [row for row in manifest if row["feed"] == Feed.EVENTS]
+def _plan_clean(question: _Question) -> Plan:
+    events = [row for row in question.manifest if row["feed"] == Feed.EVENTS]
     pending = [row for row in events if row["state"] == FileState.INGESTED]
     inputs = {
         "live": sorted(row["file_id"] for row in events if row["state"] != FileState.SUPERSEDED),
         "pending": sorted(row["file_id"] for row in pending),
     }
     nothing = None if pending else "every ingested file is cleaned"
-    status = Status.NOTHING_TO_DO if nothing else None
-    return _decided(job, request, settings, releases, inputs, manifest=events, status=status, reason=nothing)
+    return question.plan(inputs, manifest=events, status=Status.NOTHING_TO_DO if nothing else None, reason=nothing)
 
 
-def _plan_maintain(platform: Platform, job: Job, request: Request, settings: Settings, releases: Releases) -> Plan:
-    if request.as_of is None:
-        raise BadInput(f"Job {job.name} counts retention back from a date: pass --as-of YYYY-MM-DD.")
-    inputs = {spec.full_name: releases.fingerprint(spec, None) for spec in job.tables_written}
-    plan = _decided(job, request, settings, releases, inputs)
-    done = {row["run_id"] for row in platform.ops.read(ops.RUNS) if row["job"] == job.name and row["status"] == Status.DONE}
-    status, reason = (Status.NOTHING_TO_DO, "no table changed since the last upkeep") if plan.run_id in done else (None, None)
-    return _decided(job, request, settings, releases, inputs, status=status, reason=reason)
+def _plan_maintain(question: _Question) -> Plan:
+    if question.request.as_of is None:
+        raise BadInput(f"Job {question.job.name} counts retention back from a date: pass --as-of YYYY-MM-DD.")
+    inputs = {spec.full_name: question.releases.fingerprint(spec, None) for spec in question.job.tables_written}
+    plan = question.plan(inputs)
+    if plan.run_id in {row["run_id"] for row in question.attempts() if row["status"] == Status.DONE}:
+        return replace(plan, status=Status.NOTHING_TO_DO, reason="no table changed since the last upkeep")
+    return plan
 
 
-def _plan_as_of(
-    platform: Platform, job: Job, request: Request, settings: Settings, releases: Releases, manifest: Sequence[Row]
-) -> Plan:
+def _plan_as_of(question: _Question) -> Plan:
+    job, request, releases = question.job, question.request, question.releases
     if request.as_of is None:
         raise BadInput(f"Job {job.name} makes one slice per date: pass --as-of YYYY-MM-DD.")
     as_of = request.as_of
-    check_as_of(as_of, [row["file_date"] for row in manifest if row["feed"] == Feed.EVENTS])
-    attempts = [row for row in platform.ops.read(ops.RUNS) if row["job"] == job.name]
-    models = _models(job, as_of, releases, attempts, restate=request.restate)
-    inputs: dict[str, Any] = {spec.full_name: _input(spec, as_of, releases) for spec in job.reads if isinstance(spec, TableSpec)}
+    check_as_of(as_of, [row["file_date"] for row in question.manifest if row["feed"] == Feed.EVENTS])
+    attempts = question.attempts()
+    models = _models(question, as_of, attempts)
+    tables = [spec for spec in job.reads if isinstance(spec, TableSpec)]
+    inputs: dict[str, Any] = {spec.full_name: _input(spec, as_of, releases) for spec in tables}
     inputs |= {spec.full_name: [release.table_version, release.digest] for spec, release in models.items()}
-    plan = _decided(job, request, settings, releases, inputs, manifest=manifest, models=models)
+    plan = question.plan(inputs, manifest=question.manifest, models=models)
     status, reason = _standing(plan, as_of, attempts)
-    return _decided(job, request, settings, releases, inputs, manifest=manifest, models=models, status=status, reason=reason)
+    return replace(plan, status=status, reason=reason)
 
 
 def check_as_of(as_of: date, file_dates: Sequence[date | None]) -> None:
@@ -165,7 +171,9 @@ def check_as_of(as_of: date, file_dates: Sequence[date | None]) -> None:
     """
     days = [day for day in file_dates if day is not None]
     if not days:
-        raise BadInput("No dated file was ingested yet: run `affinity run --source NAME --landing DIR --as-of DATE` first.")
+        raise BadInput(
+            "No dated file was ingested yet: run `affinity run --source NAME --landing DIR --as-of DATE` first."
+        )
     first, last = min(days), max(days)
     if not first < as_of <= last + timedelta(days=1):
         raise BadInput(
@@ -183,34 +191,27 @@ def _input(spec: TableSpec, as_of: date, releases: Releases) -> str:
     return releases.fingerprint(spec, as_of)
 
 
-def _models(
-    job: Job, as_of: date, releases: Releases, attempts: Sequence[Row], *, restate: bool
-) -> dict[ModelSpec, Release]:
+def _models(question: _Question, as_of: date, attempts: Sequence[Row]) -> dict[ModelSpec, Release]:
     """The models a slice is made with: those it was published with before, else the newest promoted ones."""
-    if job.kind is not Kind.SCORE:
+    if question.job.kind is not Kind.SCORE:
         return {}
     chosen = {}
-    for spec in (spec for spec in job.reads if isinstance(spec, ModelSpec)):
-        release = None if restate else _recorded(job, spec, as_of, releases, attempts)
-        release = release or releases.model(spec, as_of)
+    for spec in (spec for spec in question.job.reads if isinstance(spec, ModelSpec)):
+        recorded = None if question.request.restate else _recorded(question, spec, as_of, attempts)
+        release = recorded or question.releases.model(spec, as_of)
         if release is None:
             raise NotYet(f"no model {spec.name!r} was promoted yet that was trained on data before {as_of}")
         chosen[spec] = release
     return chosen
 
 
-def _recorded(job: Job, spec: ModelSpec, as_of: date, releases: Releases, attempts: Sequence[Row]) -> Release | None:
-    published = releases.slice(job.tables_written[0], as_of)
+def _recorded(question: _Question, spec: ModelSpec, as_of: date, attempts: Sequence[Row]) -> Release | None:
+    published = question.releases.slice(question.job.tables_written[0], as_of)
     if published is None:
         return None
-    import json
-
     run = next(row for row in attempts if row["run_id"] == published.run_id)
     version, digest = json.loads(run["inputs"])[spec.full_name]
-    return next(
-        (r for r in releases.slices(spec).values() if r.table_version == version),
-        Release(None, version, published.run_id, digest),
-    )
+    return Release(None, version, published.run_id, digest)
 
 
 def _standing(plan: Plan, as_of: date, attempts: Sequence[Row]) -> tuple[Status | None, str | None]:
@@ -224,7 +225,7 @@ def _standing(plan: Plan, as_of: date, attempts: Sequence[Row]) -> tuple[Status 
     other = next((release for release in published.values() if release and release.run_id != plan.run_id), None)
     if other is not None:
         return Status.KEPT, (
-            f"slice {as_of} stands as run {other.run_id} published it, though inputs, settings or code have changed since; "
+            f"slice {as_of} stands as run {other.run_id} published it, though inputs, settings or code have changed; "
             "--restate replaces it"
         )
     return _cadence(plan, as_of, attempts)

@@ -37,7 +37,7 @@ class Publication:
     rows: dict[str, int] = field(default_factory=dict)
     _released: list[Row] = field(default_factory=list)
 
-    def stage(self, frames: Mapping[TableSpec, DataFrame], empty_allowed: bool) -> dict[TableSpec, DataFrame]:
+    def stage(self, frames: Mapping[TableSpec, DataFrame], *, empty_allowed: bool) -> dict[TableSpec, DataFrame]:
         """Write all frames beside their tables, then check exactly what was written.
 
         Raises:
@@ -57,9 +57,9 @@ class Publication:
             ]
         if failed:
             raise AuditFailed(
-                f"Staged rows failed their audit: {'; '.join(failed)}. Nothing was published; yesterday's slices stay. The "
-                f"staged rows are in {self.platform.root.path / 'staging' / self.run_id}; see ops.quality_results for run "
-                f"{self.run_id}."
+                f"Staged rows failed their audit: {'; '.join(failed)}. Nothing was published; yesterday's slices stay. "
+                f"The staged rows are in {self.platform.root.path / 'staging' / self.run_id}; see ops.quality_results "
+                f"for run {self.run_id}."
             )
         return staged
 

@@ -60,9 +60,7 @@ class Releases:
         Compaction and later slices leave it as it is.
         """
         seen = sorted(
-            (str(day), release.run_id)
-            for day, release in self.slices(spec).items()
-            if _is_visible(spec, day, as_of)
+            (str(day), release.run_id) for day, release in self.slices(spec).items() if _is_visible(spec, day, as_of)
         )
         return hashlib.sha256(to_json(seen).encode()).hexdigest()[:16]
 

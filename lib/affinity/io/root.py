@@ -63,7 +63,8 @@ def open_root(config: Config, *, create: bool) -> Root:
     store = config.store
     if "://" in store.root:
         raise BadInput(
-            f"store.root = {store.root!r}: object stores are not supported yet. Expected a folder on a local or shared disk."
+            f"store.root = {store.root!r}: object stores are not supported yet. Expected a folder on a local or "
+            "shared disk."
         )
     path = Path(store.root).expanduser().absolute()
     _check_zone(store.business_zone)
@@ -84,8 +85,8 @@ def _inside(root: Path, path: Path) -> Path:
     """``path`` if it lies in ``root`` once links are followed; nothing is read or written elsewhere."""
     if not path.resolve().is_relative_to(root.resolve()):
         raise BadInput(
-            f"Table path {path} leads to {path.resolve()}, outside the root {root}. Remove the link; a table lives below "
-            "its root."
+            f"Table path {path} leads to {path.resolve()}, outside the root {root}. Remove the link; a table lives "
+            "below its root."
         )
     return path
 
@@ -113,7 +114,9 @@ def _check_zone(zone: str) -> None:
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError):
-        raise BadInput(f"store.business_zone = {zone!r} is no IANA time zone; expected one like Europe/London.") from None
+        raise BadInput(
+            f"store.business_zone = {zone!r} is no IANA time zone; expected one like Europe/London."
+        ) from None
 
 
 def _check_fixed(path: Path, fixed: dict[str, object], zone: str, key_file: Path) -> None:
@@ -124,8 +127,8 @@ def _check_fixed(path: Path, fixed: dict[str, object], zone: str, key_file: Path
         )
     if fixed["business_zone"] != zone:
         raise BadInput(
-            f"store.business_zone is {zone!r}, but the root {path} was made with {fixed['business_zone']!r}. Days of all "
-            "tables are counted in that zone: set it back, or make another root."
+            f"store.business_zone is {zone!r}, but the root {path} was made with {fixed['business_zone']!r}. Days of "
+            "all tables are counted in that zone: set it back, or make another root."
         )
     if fixed["key_fingerprint"] != fingerprint(read_key(key_file)):
         raise BadInput(

@@ -5,13 +5,11 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
 
-from affinity.core.errors import AffinityError, AuditFailed, ExitCode, NotYet
-from affinity.core.vocabulary import Severity, Status
-from affinity.io.job import Inputs, Job, Kind, Outputs
+from affinity.core.errors import AffinityError, ExitCode, NotYet
+from affinity.core.vocabulary import Status
+from affinity.io.job import Job, Kind
 from affinity.io.leases import leases
 from affinity.io.ops import Row, now, to_json
 from affinity.io.plan import Plan, Request, make_plan
@@ -54,11 +52,11 @@ def run_job(platform: Platform, job: Job, request: Request) -> Result:
 def _run(platform: Platform, job: Job, request: Request, begun: float) -> Result:
     plan = make_plan(platform, job, request)
     if plan.status is not None:
-        return _ended(job, plan.status, ExitCode.DONE, plan.reason, begun, plan.run_id)
+        return _planned(plan, begun)
     with leases(platform.root, _leased(job), wait_secs=request.wait_secs):
         plan = make_plan(platform, job, request)  # another run may have ended while we waited
         if plan.status is not None:
-            return _ended(job, plan.status, ExitCode.DONE, plan.reason, begun, plan.run_id)
+            return _planned(plan, begun)
         attempt = Attempt(platform, plan)
         return attempt.run(begun)
 
@@ -102,7 +100,9 @@ class Attempt:
         self._record(status, ExitCode.DONE, reason=done.reason, outputs=done.outputs, metrics=done.metrics)
         shutil.rmtree(self.platform.root.path / "staging" / self.plan.run_id, ignore_errors=True)
         secs = time.monotonic() - begun
-        return Result(self.job.name, status, ExitCode.DONE, self.plan.run_id, done.reason, done.rows, dict(done.metrics), secs)
+        return Result(
+            self.job.name, status, ExitCode.DONE, self.plan.run_id, done.reason, done.rows, dict(done.metrics), secs
+        )
 
     def _record(
         self,
@@ -136,24 +136,44 @@ class Attempt:
         }
         self.platform.ops.append(ops.RUNS, [row])
         logger.info(
-            "%s %s", self.job.name, status, extra={"run_id": plan.run_id, "attempt_id": self.attempt_id, "reason": reason}
+            "%s %s",
+            self.job.name,
+            status,
+            extra={"run_id": plan.run_id, "attempt_id": self.attempt_id, "reason": reason},
         )
 
 
-def _ended(
-    job: Job, status: Status, code: ExitCode, reason: str | None, begun: float, run_id: str | None = None
-) -> Result:
-    return Result(job.name, status, code, run_id, reason, duration_secs=time.monotonic() - begun)
+def _planned(plan: Plan, begun: float) -> Result:
+    status = plan.status or Status.STARTED
+    return replace(_ended(plan.job, status, ExitCode.DONE, plan.reason, begun), run_id=plan.run_id)
+
+
+def _ended(job: Job, status: Status, code: ExitCode, reason: str | None, begun: float) -> Result:
+    return Result(job.name, status, code, reason=reason, duration_secs=time.monotonic() - begun)
 
 
 def _code_of(error: Exception) -> ExitCode:
     """A lost store, server or cluster is worth a retry; anything else is a defect."""
     text = type(error).__name__ + str(error)[:2000]
-    transient = ("ConnectException", "ConnectionRefused", "Concurrent", "No space left", "SparkContext was shut down", "OperationalError")
-    return ExitCode.INFRASTRUCTURE if any(word in text for word in transient) or isinstance(error, OSError) else ExitCode.DEFECT
+    transient = (
+        "ConnectException",
+        "ConnectionRefused",
+        "Concurrent",
+        "No space left",
+        "SparkContext was shut down",
+        "OperationalError",
+    )
+    return (
+        ExitCode.INFRASTRUCTURE
+        if any(word in text for word in transient) or isinstance(error, OSError)
+        else ExitCode.DEFECT
+    )
 
 
 def _masked(error: Exception) -> str:
     """The kind of an unforeseen error without its values: messages of Spark and Delta can hold rows."""
     condition = getattr(error, "getCondition", lambda: None)() or ""
-    return f"{type(error).__name__} {condition}".strip() + " (set AFFINITY_DEBUG=1 to see the whole trace; it may hold rows)"
+    return (
+        f"{type(error).__name__} {condition}".strip()
+        + " (set AFFINITY_DEBUG=1 to see the whole trace; it may hold rows)"
+    )

@@ -1,6 +1,7 @@
 """The Spark session: one per process, made when first needed."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def spark_session(config: Config, root: Root) -> SparkSession:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName("affinity")
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
-    fixed = _fixed(root)
+    fixed = fixed_settings(root.path)
     settings = fixed if submitted else {**_local(config), **config.spark.conf, **fixed}
     for key, value in settings.items():
         builder = builder.config(key, value)
@@ -29,13 +30,14 @@ def spark_session(config: Config, root: Root) -> SparkSession:
     return spark
 
 
-def _fixed(root: Root) -> dict[str, str]:
+def fixed_settings(root: Path) -> dict[str, str]:
+    """What every session of ours has, wherever it runs."""
     return {
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.ansi.enabled": "true",
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-        "spark.sql.warehouse.dir": str(root.path / "warehouse"),
+        "spark.sql.warehouse.dir": str(root / "warehouse"),
         "spark.sql.files.ignoreCorruptFiles": "false",
         "spark.sql.files.ignoreMissingFiles": "false",
         # Files of staged and committed data carry their own checks; a table is small, its log need not be 50 tasks.
@@ -63,6 +65,4 @@ def _local(config: Config) -> dict[str, str]:
 
 def remove_checkpoints(root: Root) -> None:
     """Forget what ALS wrote on the way; nothing reads it after a run."""
-    import shutil
-
     shutil.rmtree(Path(root.checkpoints), ignore_errors=True)

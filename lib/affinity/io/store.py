@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from affinity.core.errors import AuditFailed, BadInput
-from affinity.io.ops import commits, current_version, to_json
+from affinity.io.ops import commits, current_version, table_properties, to_json
 from affinity.io.root import Root
 from affinity.tables import ddl
 from affinity.tables.spec import TableSpec, WriteMode
@@ -31,33 +31,31 @@ class Store:
         return self._spark.read.format("delta").option("versionAsOf", version).load(path)
 
     def ensure(self, spec: TableSpec) -> None:
-        """Make the table if it is missing; bring one of an older specification up to date where columns were only added.
+        """Make the table if it is missing; bring an older one up to date where columns were only added.
 
         Raises:
             BadInput: the table was written by another specification whose difference is not an addition.
         """
-        path = str(self._root.table(spec))
         if current_version(self._root, spec) is None:
-            self._spark.sql(ddl.create_table(spec, path))
+            self._spark.sql(ddl.create_table(spec, str(self._root.table(spec))))
             return
-        written = DeltaTable.forPath(self._spark, path)
-        version = written.detail().select(F.col("properties").getItem(ddl.SPEC_VERSION)).first()
-        found = version[0] if version else None
+        found = table_properties(self._root, spec).get(ddl.SPEC_VERSION)
         if found != str(spec.version):
-            self._migrate(spec, written, found)
+            self._migrate(spec, found)
 
-    def _migrate(self, spec: TableSpec, written: DeltaTable, found: str | None) -> None:
-        fields = {field.name: field.dataType.simpleString() for field in written.toDF().schema.fields}
+    def _migrate(self, spec: TableSpec, found: str | None) -> None:
+        written = DeltaTable.forPath(self._spark, str(self._root.table(spec))).toDF()
+        fields = {field.name: field.dataType.simpleString() for field in written.schema.fields}
         wanted = {column.name: column.type for column in spec.columns}
         added = [column for column in spec.columns if column.name not in fields]
         gone = sorted(set(fields) - set(wanted))
         retyped = sorted(name for name in set(fields) & set(wanted) if fields[name] != wanted[name])
         if gone or retyped or any(not column.nullable for column in added) or int(found or 0) > spec.version:
             raise BadInput(
-                f"Table {spec.full_name} was written by specification version {found}, this release has version "
-                f"{spec.version}: removed columns {gone}, changed types {retyped}, new required columns "
+                f"Table {spec.full_name} was written by specification version {found}, this release has "
+                f"version {spec.version}: removed columns {gone}, changed types {retyped}, new required columns "
                 f"{[c.name for c in added if not c.nullable]}. Only new nullable columns are added by themselves: run "
-                f"the migration {spec.layer}_{spec.name}_v{found}_to_v{spec.version} first, or the release that wrote it."
+                f"migration {spec.layer}_{spec.name}_v{found}_to_v{spec.version} first, or the release that wrote it."
             )
         path = self._root.table(spec)
         if added:
@@ -94,7 +92,7 @@ class Store:
         ``slices`` are the days or the ``as_of_date`` that the rows replace; rows outside them are refused by Delta.
         ``replaced`` are files whose rows a correction takes out of an upserted table.
         """
-        metadata = to_json({"run_id": run_id})
+        metadata, before = to_json({"run_id": run_id}), self.version(spec)
         if spec.mode is WriteMode.UPSERT:
             self._upsert(staged, spec, metadata, replaced)
         else:
@@ -107,6 +105,8 @@ class Store:
                 days = ", ".join(f"DATE '{day}'" for day in slices)
                 writer = writer.mode("overwrite").option("replaceWhere", f"{spec.slice_column} IN ({days})")
             writer.save(str(self._root.table(spec)))
+        if self.version(spec) == before and staged.isEmpty():
+            return before  # no row to write and none to replace: Delta makes no commit of it
         return self.proven_version(spec, run_id)
 
     def version(self, spec: TableSpec) -> int:
@@ -121,7 +121,9 @@ class Store:
         for commit in commits(self._root, spec):
             if commit["run_id"] == run_id:
                 return int(commit["version"])
-        raise AuditFailed(f"Table {spec.full_name} has no commit of run {run_id} after publication; nothing was released.")
+        raise AuditFailed(
+            f"Table {spec.full_name} has no commit of run {run_id} after publication; nothing was released."
+        )
 
     def _upsert(self, staged: DataFrame, spec: TableSpec, metadata: str, replaced: Sequence[str]) -> None:
         on = " AND ".join(f"t.{name} = s.{name}" for name in spec.key)

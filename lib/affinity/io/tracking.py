@@ -7,7 +7,6 @@ import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +15,14 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from affinity.core.errors import BadInput, Infrastructure
-from affinity.io.job import Challenger, LoadedModel
+from affinity.io.job import Challenger, LoadedModel, Outputs
 from affinity.io.ops import to_json
+from affinity.io.plan import Plan
 from affinity.io.releases import Release
 from affinity.io.root import Root
 from affinity.tables.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from mlflow import MlflowClient
 
 CHAMPION = "champion"
@@ -47,40 +46,30 @@ class Tracker:
         self._root = root
         self._client = _client(root)
 
-    def log(
-        self,
-        job: str,
-        run_id: str,
-        *,
-        params: Mapping[str, Any],
-        metrics: Mapping[str, float | None],
-        lineage: Mapping[str, Any],
-        figures: Mapping[str, "Figure"],
-    ) -> str:
+    def log(self, plan: Plan, outputs: Outputs, metrics: Mapping[str, float | None]) -> str:
         """Record what a run used and found; return MLflow's own id of it."""
         from mlflow.entities import Metric, Param, RunTag
 
-        experiment = self._experiment(job)
-        run = self._client.create_run(experiment, run_name=run_id, tags={"affinity.run_id": run_id})
-        mlflow_id = str(run.info.run_id)
-        at = run.info.start_time
+        params = {**plan.settings.model_dump(), **outputs.notes, "as_of": plan.request.as_of}
+        tags = {"affinity.run_id": plan.run_id}
+        run = self._client.create_run(self._experiment(plan.job.name), run_name=plan.run_id, tags=tags)
+        mlflow_id, at = str(run.info.run_id), run.info.start_time
         self._client.log_batch(
             mlflow_id,
             metrics=[Metric(name, value, at, 0) for name, value in metrics.items() if value is not None],
             params=[Param(name, str(value)[:500]) for name, value in params.items()],
-            tags=[RunTag("affinity.lineage", to_json(lineage)[:5000])],
+            tags=[RunTag("affinity.lineage", to_json(plan.inputs)[:5000])],
         )
-        for name, figure in figures.items():
+        for name, figure in outputs.figures.items():
             self._client.log_figure(mlflow_id, figure, f"figures/{name}.png")
         self._client.set_terminated(mlflow_id)
         return mlflow_id
 
-    def register(
-        self, challenger: Challenger, run_id: str, mlflow_id: str, trained_as_of: date, settings: Mapping[str, Any]
-    ) -> Registered:
+    def register(self, challenger: Challenger, run_id: str, mlflow_id: str, facts: Mapping[str, Any]) -> Registered:
         """Store a challenger's files and make them a version of its registered model.
 
         Frames are written by the executors straight to the store; a pipeline is small and saved as an MLflow model.
+        ``facts`` (the settings it was trained with and its ``trained_as_of``) are kept as a tag of the version.
         """
         folder = Path(self._root.artifacts) / challenger.spec.name / run_id
         if challenger.pipeline is not None:
@@ -93,9 +82,8 @@ class Tracker:
             self._client.create_registered_model(name, description=challenger.spec.doc)
         tags = {
             "affinity.run_id": run_id,
-            "affinity.trained_as_of": str(trained_as_of),
             "affinity.digest": digest,
-            "affinity.settings": to_json(settings),
+            "affinity.facts": to_json(facts),
         }
         version = self._client.create_model_version(name, source=str(folder), run_id=mlflow_id, tags=tags)
         return Registered(challenger.spec, int(version.version), digest)
@@ -118,22 +106,23 @@ class Tracker:
                 f"Model {spec.name} version {release.table_version} was released but the registry does not give it "
                 f"({type(error).__name__}). Look whether MLflow at the tracking URI is the one it was registered in."
             ) from None
-        folder = Path(version.source)
+        folder = Path(version.source or "")
         if not folder.resolve().is_relative_to(Path(self._root.artifacts).resolve()):
             raise BadInput(f"Model {spec.name} version {version.version} lies outside the artifact folder; not loaded.")
         digest = self._digest(folder) if folder.is_dir() else "no files"
         if digest != release.digest:
             raise BadInput(
-                f"Model {spec.name} version {version.version} is not what was released: expected digest {release.digest}, "
-                f"got {digest}. It was not loaded; restore its files or train again."
+                f"Model {spec.name} version {version.version} is not what was released: expected digest "
+                f"{release.digest}, got {digest}. It was not loaded; restore its files or train again."
             )
         frames = {
-            path.name: self._spark.read.parquet(str(path)) for path in sorted((folder / "frames").glob("*")) if path.is_dir()
+            path.name: self._spark.read.parquet(str(path))
+            for path in sorted((folder / "frames").glob("*"))
+            if path.is_dir()
         }
         pipeline = PipelineModel.load(str(folder / "sparkml")) if (folder / "sparkml").is_dir() else None
-        trained = date.fromisoformat(version.tags["affinity.trained_as_of"])
-        facts = json.loads(version.tags["affinity.settings"])
-        return LoadedModel(str(version.version), trained, pipeline, frames, facts)
+        facts = json.loads(version.tags["affinity.facts"])
+        return LoadedModel(str(version.version), pipeline, frames, facts)
 
     def _experiment(self, job: str) -> str:
         name = f"affinity/{job}"

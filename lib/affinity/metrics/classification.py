@@ -1,6 +1,6 @@
 """How well probabilities foresee a yes or no."""
 
-from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from affinity.metrics.running import with_running_sums
@@ -22,34 +22,42 @@ def classification_metrics(scored: DataFrame) -> dict[str, float]:
 
     Source: Hanley & McNeil (1982) for AUC from rank sums; average precision as in scikit-learn.
     """
-    overall = scored.agg(*_overall()).collect()[0]
-    if not overall["n"]:
-        return {"n": 0.0}
-    metrics = {name: float(value) for name, value in overall.asDict().items() if name != "n_positive"}
-    if 0 < overall["n_positive"] < overall["n"]:
-        metrics |= _ranked(scored, overall)
+    metrics = probability_metrics(scored)
+    if 0 < metrics.get("base_rate", 0) < 1:
+        metrics |= _ranked(scored, n=metrics["n"], n_positive=round(metrics["n"] * metrics["base_rate"]))
     return metrics
 
 
-def _overall() -> list[Column]:
+def probability_metrics(scored: DataFrame) -> dict[str, float]:
+    """Judge probabilities one by one, without their order.
+
+    Columns in: as ``classification_metrics``. Out: n, base_rate, log_loss (nats), brier; without rows n alone. Collects
+    one row.
+
+    Source: Brier (1950); logarithmic score of Good (1952).
+    """
+    means = scored.agg(*_means()).collect()[0].asDict()
+    return {name: float(value) for name, value in means.items() if value is not None}
+
+
+def _means() -> list[Column]:
     clipped = F.greatest(F.least("probability", F.lit(1 - _CLIP)), F.lit(_CLIP))
     likelihood = F.when(F.col("label") == 1, clipped).when(F.col("label") == 0, 1 - clipped)
     return [
         F.count(F.lit(1)).alias("n"),
-        F.sum("label").alias("n_positive"),
         F.mean("label").alias("base_rate"),
         F.mean(-F.log(likelihood)).alias("log_loss"),
         F.mean(F.pow(F.col("label") - F.col("probability"), F.lit(2))).alias("brier"),
     ]
 
 
-def _ranked(scored: DataFrame, overall: Row) -> dict[str, float]:
+def _ranked(scored: DataFrame, *, n: float, n_positive: float) -> dict[str, float]:
     """The metrics that need an order, from one row per distinct probability, the highest first."""
     counts = (F.count(F.lit(1)).alias("_n"), F.sum("label").alias("_n_positive"))
     ties = scored.groupBy("probability").agg(*counts).persist()
     ranked = with_running_sums(ties, by=-F.col("probability"), upto=F.col("_n"), positive_upto=F.col("_n_positive"))
     try:
-        row = ranked.agg(*_over_ranks(float(overall["n"]), float(overall["n_positive"]))).collect()[0]
+        row = ranked.agg(*_over_ranks(n, n_positive)).collect()[0]
     finally:
         ties.unpersist()
     return {name: float(value) for name, value in row.asDict().items()}

@@ -32,7 +32,9 @@ def decide(metric: float | None, baseline: float | None, champion: float | None,
     if baseline is not None and not metric >= baseline:
         return Decision(False, f"not promoted: {metric:.4f} is below the baseline {baseline:.4f}")
     if champion is not None and max_drop is not None and not metric >= champion - max_drop:
-        return Decision(False, f"not promoted: {metric:.4f} is below the champion {champion:.4f} by more than {max_drop:.4f}")
+        return Decision(
+            False, f"not promoted: {metric:.4f} is below the champion {champion:.4f} by more than {max_drop:.4f}"
+        )
     beside = "" if baseline is None else f", baseline {baseline:.4f}"
     if champion is None:
         return Decision(True, f"first champion: {metric:.4f}{beside}")

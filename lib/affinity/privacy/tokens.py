@@ -1,14 +1,8 @@
-"""Tokens for people: raw ids become keyed digests before anything is written."""
+"""Tokens for people: keyed digests of ids, one id at a time and without Spark; ``columns`` has the Spark columns."""
 
 import hashlib
 import hmac
-from collections.abc import Iterator
 from pathlib import Path
-
-import pyarrow as pa
-from pyspark.sql import Column
-from pyspark.sql import functions as F
-from pyspark.sql.functions import arrow_udf
 
 from affinity.core.errors import BadInput
 from affinity.core.source import Subject
@@ -58,52 +52,21 @@ def token(key: bytes, kind: str, canonical_id: str) -> str:
     return hmac.new(key, message, hashlib.sha256).hexdigest()
 
 
-def canonical_id(raw: Column, subject: Subject) -> Column:
-    """The one spelling of an id: trimmed; ``integer`` drops a zero fraction; blank, ``null`` and ``nan`` are null."""
-    trimmed = F.trim(raw)
-    spelled = F.regexp_replace(trimmed, r"^(\d+)\.0*$", "$1") if subject.canonical == "integer" else trimmed
-    return F.when(~F.lower(trimmed).isin("", "null", "none", "nan"), spelled)
-
-
 def canonical_text(raw: str, subject: Subject) -> str:
-    """``canonical_id`` for one id outside Spark.
+    """``columns.canonical_id`` for one id that is not blank, outside Spark.
 
     >>> canonical_text(" 17850.0 ", Subject(column="c", kind="customer", canonical="integer"))
     '17850'
     """
     trimmed = raw.strip(" ")
     whole, _, fraction = trimmed.partition(".")
-    if subject.canonical == "integer" and whole.isdecimal() and not fraction.strip("0"):
+    if subject.canonical == "integer" and whole.isascii() and whole.isdecimal() and not fraction.strip("0"):
         return whole
     return trimmed
 
 
-def subject_key(canonical: Column, kind: str, key_file: str) -> Column:
-    """Token of a canonical id; null where it is null.
-
-    An Arrow function because ``hmac`` is no built-in of Spark 4.2 and a key literal would stand in every plan: here
-    the plan holds the path only, and each Python worker reads the mounted file itself.
-    """
-
-    @arrow_udf("string")  # type: ignore[call-overload,untyped-decorator,unused-ignore]
-    def tokenise(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
-        key = read_key(key_file)
-        for ids in batches:
-            distinct = ids.dictionary_encode()
-            tokens = [None if v is None else token(key, kind, v) for v in distinct.dictionary.to_pylist()]
-            yield pa.array(tokens, pa.string()).take(distinct.indices)
-
-    result: Column = tokenise(canonical)
-    return result
-
-
-def customer_id(key: Column) -> Column:
-    """The customer that a token alone stands for, while identities are one to one; null for null."""
-    return F.concat(F.lit("c"), F.substring(F.sha2(F.concat(F.lit("customer:"), key), 256), 1, 24))
-
-
 def customer_id_of(key: str) -> str:
-    """``customer_id`` for one token outside Spark.
+    """``columns.customer_id`` for one token outside Spark.
 
     >>> customer_id_of("00ff")
     'c1e2baa8cd57d5f4a66f8dd1b'

@@ -40,5 +40,7 @@ def table(full_name: str) -> TableSpec:
     """
     by_name = {spec.full_name: spec for spec in TABLES}
     if full_name not in by_name:
-        raise BadInput(f"Table {full_name!r} is unknown{nearest(full_name, by_name)}; `affinity tables` lists them all.")
+        raise BadInput(
+            f"Table {full_name!r} is unknown{nearest(full_name, by_name)}; `affinity tables` lists them all."
+        )
     return by_name[full_name]

@@ -13,10 +13,14 @@ FILES = TableSpec(
         Column("feed", "string", "events, items or customers"),
         Column("file_id", "string", "SHA-256 of the file's bytes"),
         Column("path", "string", "Path below the landing folder under which it was first seen"),
-        Column("also_seen_as", "string", "JSON list of other names under which the same bytes came; null if none", True),
+        Column(
+            "also_seen_as", "string", "JSON list of other names under which the same bytes came; null if none", True
+        ),
         Column("file_date", "date", "Nominal date, from the name; null where the name has none", nullable=True),
         Column("n_bytes", "bigint", "Size, bytes"),
-        Column("state", "string", "ingested (rows are in bronze), cleaned (and in silver), or superseded by a correction"),
+        Column(
+            "state", "string", "ingested (rows are in bronze), cleaned (and in silver), or superseded by a correction"
+        ),
         Column("superseded_by", "string", "file_id of the correction; null while it counts", nullable=True),
         Column("n_rows", "bigint", "Rows in: lines but for the header and blank ones"),
         Column("n_accepted", "bigint", "Rows in silver; null until cleaned", nullable=True),

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Run one job by spark-submit, client mode: submit.sh JOB [options of the job].
+#
+# Settings, from the environment: MASTER (default: the cluster of cluster.sh), WHEEL (affinity as .zip: what workers
+# run), PYTHON (the driver's environment), WORKER_PYTHON (of the workers; needs our dependencies, not affinity),
+# SUBMIT_OPTIONS (more options for spark-submit, separated by blanks).
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+python=${PYTHON:-$here/.venv/bin/python}
+job=${1:?name a job: one of the files in jobs/, without .py}
+shift
+
+export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
+SPARK_HOME=${SPARK_HOME:-$("$python" -c 'import pathlib, pyspark; print(pathlib.Path(pyspark.__file__).parent)')}
+export SPARK_HOME
+jars=${AFFINITY_JARS:-$("$python" -c 'import sys; print(sys.prefix)')/share/affinity/jars}
+# spark-submit takes a zip; a wheel is one under another name.
+wheel=${WHEEL:-$here/dist/affinity.zip}
+read -ra more <<<"${SUBMIT_OPTIONS:-}"
+
+exec "$SPARK_HOME/bin/spark-submit" \
+    --master "${MASTER:-spark://127.0.0.1:7077}" \
+    --deploy-mode client \
+    --properties-file "$here/conf/spark/spark-defaults.conf" \
+    --jars "$(printf '%s\n' "$jars"/*.jar | paste -sd,)" \
+    --py-files "$wheel" \
+    --conf "spark.pyspark.driver.python=$python" \
+    --conf "spark.pyspark.python=${WORKER_PYTHON:-$python}" \
+    "${more[@]}" \
+    "$here/jobs/$job.py" "$@"

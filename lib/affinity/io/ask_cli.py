@@ -1,0 +1,176 @@
+"""The commands that ask: no JVM is started, and heavy imports wait until a command needs them."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from affinity.core.errors import BadInput, ExitCode
+from affinity.io import answers, options
+from affinity.io.answers import Format
+
+if TYPE_CHECKING:
+    from affinity.io.config import Config
+    from affinity.io.job import Job
+
+
+AskForm = Annotated[Format, typer.Option("--format", help="table to look at, csv or json to go on with.")]
+Jobs = Callable[[], "Sequence[Job]"]
+
+
+def register(app: typer.Typer, jobs: Jobs) -> None:
+    """Add the commands to ``app``; ``jobs`` are looked up only where the documentation is made."""
+    app.command("tables")(tables)
+    app.command("sql")(sql)
+    app.command("runs")(runs)
+    customers = typer.Typer(no_args_is_help=True, help="Ask about one customer.")
+    customers.callback()(_ask_about_one)
+    customers.command("show")(show)
+    app.add_typer(customers, name="customer")
+    app.command("report")(report)
+    app.command("docs")(_docs(jobs))
+
+
+def tables(
+    form: AskForm = Format.TABLE,
+    config: options.ConfigFile = None,
+    env: options.Env = None,
+    root: options.RootDir = None,
+    set_: options.Set = [],  # noqa: B006 - typer reads it, nobody writes it
+) -> None:
+    """List the tables: grain, rows, newest slice, and the version that was released."""
+    from affinity.io import ask
+
+    _write(ask.tables(options.root_of(options.config_of(config, env, root, set_))), form)
+
+
+def sql(
+    query: Annotated[
+        str, typer.Argument(help="One reading statement over layer.table, as in gold.recommendations_latest.")
+    ],
+    form: AskForm = Format.TABLE,
+    config: options.ConfigFile = None,
+    env: options.Env = None,
+    root: options.RootDir = None,
+    set_: options.Set = [],  # noqa: B006 - typer reads it, nobody writes it
+) -> None:
+    """Ask the released tables by SQL (DuckDB's)."""
+    from affinity.io import ask
+
+    connection = ask.connect(options.root_of(options.config_of(config, env, root, set_)), query)
+    answers.write(ask.query(connection, query), form, sys.stdout)
+
+
+def runs(
+    limit: Annotated[int, typer.Option(min=1, help="How many of the newest attempts.")] = 20,
+    form: AskForm = Format.TABLE,
+    config: options.ConfigFile = None,
+    env: options.Env = None,
+    root: options.RootDir = None,
+    set_: options.Set = [],  # noqa: B006 - typer reads it, nobody writes it
+) -> None:
+    """List the newest attempts with how they ended."""
+    from affinity.io import ask
+
+    _write(ask.runs(options.root_of(options.config_of(config, env, root, set_)), limit), form)
+
+
+def _ask_about_one() -> None:
+    """Ask about one customer."""
+
+
+def show(
+    customer: Annotated[
+        list[str], typer.Argument(help="Pseudonym (c and 24 hex digits), or - to type a raw id on standard input.")
+    ],
+    source: Annotated[
+        str | None, typer.Option(help="Source whose ids are typed; default: the only one ingested.")
+    ] = None,
+    form: AskForm = Format.TABLE,
+    config: options.ConfigFile = None,
+    env: options.Env = None,
+    root: options.RootDir = None,
+    set_: options.Set = [],  # noqa: B006 - typer reads it, nobody writes it
+) -> None:
+    """Show everything held and decided about one customer."""
+    from affinity.io.customer import checked_customer_id
+    from affinity.io.customer import customer as ask_customer
+
+    # All words are taken and none is echoed: a raw id of two words would else stand in the usage error.
+    chosen = customer[0] if customer == ["-"] else checked_customer_id(" ".join(customer))
+    settings = options.config_of(config, env, root, set_)
+    if chosen == "-":
+        chosen = _typed_customer(settings, source)
+    _write_sections(chosen, ask_customer(options.root_of(settings), chosen), form)
+
+
+def report(
+    out: Annotated[Path | None, typer.Option(help="File to write; default: <root>/reports/<as_of>.html.")] = None,
+    as_of: options.AsOf = None,
+    config: options.ConfigFile = None,
+    env: options.Env = None,
+    root: options.RootDir = None,
+    set_: options.Set = [],  # noqa: B006 - typer reads it, nobody writes it
+) -> None:
+    """Write the report of a date, by default of the newest released one, as one HTML file."""
+    from affinity.io.report import write_report
+
+    opened = options.root_of(options.config_of(config, env, root, set_))
+    typer.echo(write_report(opened, as_of.date() if as_of else None, out))
+
+
+def _docs(jobs: Jobs) -> Callable[..., None]:
+    def docs(
+        out: Annotated[Path, typer.Option(help="Folder of the documentation.")] = Path("docs"),
+        check: Annotated[
+            bool, typer.Option("--check", help="Write nothing; fail where a page is not what it would be.")
+        ] = False,
+        config: options.ConfigFile = None,
+    ) -> None:
+        """Make the reference of tables and jobs from their specifications."""
+        from affinity.io.docs import pages, stale, write_pages
+
+        made = pages(jobs(), options.config_of(config, None, None, ()))
+        if not check:
+            typer.echo("\n".join(str(path) for path in write_pages(out, made)))
+            return
+        if old := stale(out, made):
+            names = ", ".join(str(path) for path in old)
+            typer.echo(
+                f"affinity: {names} is not what tables and jobs say now; run `affinity docs` and commit it.", err=True
+            )
+            raise typer.Exit(int(ExitCode.BAD_INPUT))
+
+    return docs
+
+
+def _typed_customer(settings: "Config", source: str | None) -> str:
+    """The customer of the one raw id on standard input, which is neither shown nor kept."""
+    from getpass import getpass
+
+    from affinity.io.config import load_source
+    from affinity.io.customer import customer_id_for, only_source
+
+    opened = options.root_of(settings)
+    subject = load_source(settings, source or only_source(opened)).subject
+    raw = getpass("Id: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    return customer_id_for(opened, subject, raw)
+
+
+def _write(rows: Sequence[dict[str, Any]], form: Format) -> None:
+    answers.write(answers.answer_of(rows), form, sys.stdout)
+
+
+def _write_sections(customer_id: str, sections: dict[str, list[dict[str, Any]]], form: Format) -> None:
+    if form is Format.CSV:
+        raise BadInput("What is held of a customer is no single table: pass --format table or json.")
+    if form is Format.JSON:
+        typer.echo(answers.to_json_line({"customer_id": customer_id, **sections}))
+        return
+    for name, rows in {"customer": [{"customer_id": customer_id}], **sections}.items():
+        typer.echo(f"\n{name}")
+        wide = len(rows) == 1 and len(rows[0]) > 8
+        shown = [{"column": key, "value": answers.text_of(value)} for key, value in rows[0].items()] if wide else rows
+        answers.write(answers.answer_of(shown), Format.TABLE, sys.stdout)

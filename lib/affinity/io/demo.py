@@ -1,0 +1,31 @@
+"""The embedded demonstration: nine months of a real shop's orders, packed beside the code."""
+
+import tarfile
+from datetime import date
+from pathlib import Path
+
+from affinity.core.errors import BadInput
+
+SOURCE = "online_retail"
+AS_OF = date(2011, 9, 1)
+N_FILES = 219
+
+
+def unpack(archive: Path, landing: Path) -> Path:
+    """Lay the packed daily files into the landing folder, unless they lie there already.
+
+    Raises:
+        BadInput: the archive is missing: it comes with the repository, not with the wheel.
+    """
+    if len(list(landing.glob("*.csv"))) == N_FILES:
+        return landing
+    if not archive.is_file():
+        raise BadInput(
+            f"The demonstration data {archive} is missing. Expected to be run in a checkout of the repository."
+        )
+    scratch = landing.with_name(landing.name + ".tmp")
+    scratch.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(archive) as packed:
+        packed.extractall(scratch, filter="data")
+    scratch.rename(landing)
+    return landing

@@ -1,0 +1,137 @@
+"""The report: one HTML file whose first page answers in people and money, every figure with its SQL."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+import affinity
+from affinity.core.errors import BadInput
+from affinity.io import ask
+from affinity.io.answers import text_of
+from affinity.io.ops import OpsStore, Row, now
+from affinity.io.releases import Releases
+from affinity.io.report_sql import QUERIES
+from affinity.io.root import Root
+from affinity.tables.catalog import TABLES
+
+_GOLD = tuple(spec for spec in TABLES if spec.layer == "gold")
+_SIGNS = {"GBP": "£", "EUR": "€", "USD": "$"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A query and what it gave."""
+
+    sql: str
+    rows: Sequence[Row]
+
+    @property
+    def first(self) -> Row:
+        """The first row; nothing where there is none."""
+        return self.rows[0] if self.rows else {}
+
+    def total(self, column: str) -> Any:
+        """Sum of a column; unknown values count nothing."""
+        return sum(row[column] or 0 for row in self.rows)
+
+
+def write_report(root: Root, as_of: date | None = None, out: Path | None = None) -> Path:
+    """Write the report of a released date, by default of the newest, and return its path.
+
+    Raises:
+        BadInput: nothing was released yet, or not for this date.
+    """
+    releases = Releases.of(OpsStore(root))
+    day = _released_day(releases, as_of)
+    connection = ask.connect(root)
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            as_of=day,
+            asked={name: _asked(connection, sql, day) for name, sql in QUERIES.items()},
+            runs=ask.runs(root, 25),
+            tables=ask.tables(root),
+            version=affinity.__version__,
+            written_ts=now(),
+        )
+    )
+    path = out or root.reports / f"{day}.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch.write_text(page, encoding="utf-8")
+    return scratch.replace(path)
+
+
+def _released_day(releases: Releases, as_of: date | None) -> date:
+    days = sorted({day for spec in _GOLD for day in releases.slices(spec) if day is not None})
+    if not days:
+        raise BadInput(
+            "Nothing was published yet, so there is nothing to report; `affinity run` publishes a first date."
+        )
+    if as_of is not None and as_of not in days:
+        newest = ", ".join(str(day) for day in days[-5:])
+        raise BadInput(f"Nothing was published for --as-of {as_of}; the newest published dates are {newest}.")
+    return as_of or days[-1]
+
+
+def _asked(connection: duckdb.DuckDBPyConnection, template: str, as_of: date) -> Asked:
+    sql = template.replace("{as_of}", f"DATE '{as_of}'")
+    return Asked(sql, ask.query(connection, sql).records())
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("affinity.io"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "money": money,
+        "number": number,
+        "share": share,
+        "text": text_of,
+        "when": lambda value: text_of(value.replace(microsecond=0)) if value else "–",
+        "from_json": json.loads,
+    }
+    return environment
+
+
+def money(amount: Decimal | float | None, currency: str | None, digits: int = 0) -> str:
+    """An amount with its currency.
+
+    >>> money(Decimal("5239240.562"), "GBP"), money(None, "GBP"), money(3, "SEK")
+    ('£5,239,241', '–', 'SEK 3')
+    """
+    if amount is None or currency is None:
+        return "–"
+    sign = _SIGNS.get(currency, f"{currency}\N{NO-BREAK SPACE}")
+    return f"{'−' if amount < 0 else ''}{sign}{abs(amount):,.{digits}f}"
+
+
+def number(value: Decimal | float | None, digits: int = 0) -> str:
+    """A number with its thousands grouped; a dash where it is unknown.
+
+    >>> number(3317), number(0.74605, 3), number(None)
+    ('3,317', '0.746', '–')
+    """
+    return "–" if value is None else f"{value:,.{digits}f}"
+
+
+def share(value: float | None, digits: int = 0) -> str:
+    """A share as percent.
+
+    >>> share(0.276), share(0.0004, 2)
+    ('28 %', '0.04 %')
+    """
+    return "–" if value is None else f"{100 * value:,.{digits}f}\N{NO-BREAK SPACE}%"

@@ -1,0 +1,47 @@
+"""Shops to hurt, and drivers that die."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from tests.shop import Shop, line
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def shop(spark: SparkSession, tmp_path: Path) -> Shop:
+    """Two landed days of three customers; nothing ingested yet."""
+    made = Shop(tmp_path, spark)
+    made.land("2011-01-04.csv", [line("2011-01-04"), line("2011-01-04"), line("2011-01-04", CustomerID="13047.0")])
+    made.land("2011-01-05.csv", [line("2011-01-05", InvoiceNo="500002"), line("2011-01-05", CustomerID="")])
+    return made
+
+
+@pytest.fixture
+def die_at() -> Callable[..., None]:
+    """Run a job in a process of its own that kills itself at a point; fail if it did not get there."""
+
+    def run(shop: Shop, point: str, job: str, as_of: str = "") -> None:
+        command = [
+            sys.executable,
+            "-m",
+            "tests.faults.driver",
+            str(shop.folder),
+            point,
+            job,
+            *([as_of] if as_of else []),
+        ]
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+        died = subprocess.run(
+            command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=180, check=False
+        )
+        assert f"injected {point}" in died.stdout, died.stdout + died.stderr
+        assert died.returncode == -9
+
+    return run

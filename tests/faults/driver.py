@@ -1,0 +1,57 @@
+"""A driver process that dies at a chosen point: ``driver.py FOLDER POINT JOB[:restate] [AS_OF]``.
+
+The point is ``before:<table>`` or ``after:<table>`` the commit of a table, or ``release``. The process kills itself
+with SIGKILL there, so that nothing of it, neither Python nor JVM, has a chance to tidy up.
+"""
+
+import os
+import signal
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from affinity.io.publication import Publication
+from affinity.io.store import Store
+from affinity.tables.spec import TableSpec
+from tests.faults.toys import TWO_TABLES
+from tests.shop import Shop
+
+
+def main() -> None:
+    folder, point = Path(sys.argv[1]), sys.argv[2]
+    job, _, restate = sys.argv[3].partition(":")
+    as_of = date.fromisoformat(sys.argv[4]) if len(sys.argv) > 4 else None
+    _arm(point)
+    shop = Shop(folder, overrides=["spark.master=local[2]"])
+    result = shop.run(TWO_TABLES if job == TWO_TABLES.name else job, as_of, restate=bool(restate))
+    sys.exit(f"survived the fault {point}: {result}")
+
+
+def _arm(point: str) -> None:
+    when, _, table = point.partition(":")
+    publish, release = Store.publish, Publication.release
+
+    def publish_or_die(self: Store, staged: Any, spec: TableSpec, *rest: Any) -> int:
+        if when == "before" and spec.full_name == table:
+            _die(point)
+        version = publish(self, staged, spec, *rest)
+        if when == "after" and spec.full_name == table:
+            _die(point)
+        return version
+
+    def release_or_die(self: Publication) -> dict[str, Any]:
+        if when == "release":
+            _die(point)
+        return release(self)
+
+    Store.publish, Publication.release = publish_or_die, release_or_die  # type: ignore[method-assign]
+
+
+def _die(point: str) -> None:
+    print(f"injected {point}", flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""Files that come again, under another name, corrected, or emptied."""
+
+from affinity.core.errors import ExitCode
+from affinity.core.vocabulary import Disposition, FileState, Status
+from affinity.tables import bronze, ops, silver
+from tests.shop import Shop, line
+
+
+def test_two_equal_lines_of_one_invoice_are_two_sales(shop: Shop) -> None:
+    shop.ingest()
+    assert shop.read(silver.EVENTS).where("event_date = '2011-01-04'").count() == 3
+
+
+def test_the_same_file_under_a_new_name_changes_nothing(shop: Shop) -> None:
+    shop.ingest()
+    before = shop.versions()
+    copy = shop.landing / "again" / "2011-01-04.csv"
+    copy.parent.mkdir()
+    copy.write_bytes((shop.landing / "2011-01-04.csv").read_bytes())
+
+    ingest, clean = shop.ingest()
+
+    assert clean.status is Status.NOTHING_TO_DO
+    assert ingest.rows == {}
+    assert shop.versions() == before
+    assert shop.read(silver.EVENTS).count() == 5
+    (row,) = [row for row in shop.manifest() if row["also_seen_as"]]
+    assert row["also_seen_as"] == '["again/2011-01-04.csv"]'
+    assert shop.run("ingest_events").status is Status.NOTHING_TO_DO
+
+
+def test_equal_lines_of_two_files_are_one_event_and_counted_duplicates(shop: Shop) -> None:
+    shop.land("2011-01-06.csv", [line("2011-01-04"), line("2011-01-06")])
+
+    shop.ingest()
+
+    assert shop.read(silver.EVENTS).count() == 6
+    counted = {row["path"]: (row["n_accepted"], row["n_duplicate"]) for row in shop.manifest()}
+    assert counted == {"2011-01-04.csv": (2, 1), "2011-01-05.csv": (2, 0), "2011-01-06.csv": (2, 0)}
+
+
+def test_a_corrected_file_replaces_what_it_brought(shop: Shop) -> None:
+    shop.ingest()
+    shop.land("2011-01-04.csv", [line("2011-01-04", Quantity="7")])
+
+    shop.ingest()
+
+    (corrected,) = shop.read(silver.EVENTS).where("event_date = '2011-01-04'").collect()
+    assert corrected["quantity"] == 7
+    assert shop.read(silver.EVENTS).where("event_date = '2011-01-05'").count() == 2
+    states = sorted((row["path"], row["state"]) for row in shop.manifest())
+    assert states == [
+        ("2011-01-04.csv", FileState.CLEANED),
+        ("2011-01-04.csv", FileState.SUPERSEDED),
+        ("2011-01-05.csv", FileState.CLEANED),
+    ]
+
+
+def test_a_file_corrected_to_empty_leaves_no_stale_row(shop: Shop) -> None:
+    shop.ingest()
+    shop.land("2011-01-04.csv", [])
+
+    ingest, clean = shop.ingest()
+
+    assert (ingest.status, clean.status) == (Status.DONE, Status.DONE)
+    assert shop.read(silver.EVENTS).where("event_date = '2011-01-04'").count() == 0
+    assert shop.read(silver.EVENTS).count() == 2
+    empty = next(
+        row for row in shop.manifest() if row["path"] == "2011-01-04.csv" and row["state"] == FileState.CLEANED
+    )
+    assert (empty["n_rows"], empty["n_accepted"]) == (0, 0)
+
+
+def test_a_file_put_back_as_it_was_counts_again(shop: Shop) -> None:
+    original = (shop.landing / "2011-01-04.csv").read_bytes()
+    shop.ingest()
+    shop.land("2011-01-04.csv", [line("2011-01-04", Quantity="7")])
+    shop.ingest()
+    (shop.landing / "2011-01-04.csv").write_bytes(original)
+
+    shop.ingest()
+
+    assert shop.read(silver.EVENTS).where("event_date = '2011-01-04'").count() == 3
+    assert shop.read(bronze.EVENTS).where("file_date = '2011-01-04'").count() == 4
+
+
+def test_every_row_has_one_disposition(shop: Shop) -> None:
+    shop.land(
+        "2011-01-07.csv",
+        [
+            line("2011-01-07"),
+            line("2011-01-07", UnitPrice="0"),
+            line("2011-01-07", Quantity="-3"),
+            line("2011-01-07", InvoiceNo="C500003", Quantity="-1"),
+            line("2011-01-07", InvoiceDate="yesterday"),
+            line("2011-01-07", Quantity="many"),
+            line("2011-01-07", CustomerID="", Description=""),
+        ],
+    )
+
+    shop.ingest()
+
+    counts = shop.read(ops.DISPOSITIONS).groupBy("disposition", "reason").sum("n_rows").collect()
+    found = {(row[0], row[1]): row[2] for row in counts}
+    assert found == {
+        (Disposition.ACCEPTED, "-"): 5 + 3,
+        (Disposition.QUARANTINED, "price_not_positive"): 1,
+        (Disposition.QUARANTINED, "event_ts_invalid"): 1,
+        (Disposition.QUARANTINED, "quantity_invalid"): 1,
+        (Disposition.FILTERED, "stock_correction"): 1,
+    }
+    (row,) = [row for row in shop.manifest() if row["path"] == "2011-01-07.csv"]
+    parts = [row[f"n_{disposition}"] for disposition in Disposition]
+    assert (row["n_rows"], parts) == (7, [3, 0, 1, 3])
+
+
+def test_only_bad_rows_are_no_silent_success(shop: Shop) -> None:
+    for path in shop.landing.glob("*.csv"):
+        path.unlink()
+    shop.land("2011-01-04.csv", [line("2011-01-04", UnitPrice="-1")])
+
+    _, clean = shop.ingest()
+
+    assert clean.exit_code is ExitCode.AUDIT_FAILED
+    assert clean.reason is not None
+    assert "silver.events: has_rows" in clean.reason
