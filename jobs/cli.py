@@ -110,5 +110,34 @@ def _jobs() -> "tuple[Job, ...]":
 ask_cli.register(app, _jobs)
 
 
+@app.command()
+def demo(
+    config: options.ConfigFile = None,
+    env: options.Env = None,
+    root: options.RootDir = None,
+    set_: options.Set = [],  # noqa: B006 - typer reads it, nobody writes it
+) -> None:
+    """Run the whole chain on nine months of a real shop's orders, and show what came out."""
+    from rich.console import Console
+
+    from affinity.core.vocabulary import Status
+    from affinity.io import demo as shop
+    from affinity.io.chain import exit_code
+    from affinity.io.console import walk_with_progress
+    from affinity.io.plan import Request
+    from affinity.io.report import write_report
+    from affinity.io.summary import show_summary
+    from affinity.jobs.catalog import JOBS
+
+    platform = options.platform_of(config, env, root, set_, create=True)
+    landing = shop.unpack(platform.root.path / "landing" / shop.SOURCE)
+    results = walk_with_progress(platform, JOBS, [Request(shop.AS_OF, shop.SOURCE, landing)])
+    if code := exit_code(results):
+        raise typer.Exit(int(code))
+    if all(result.status is Status.NOTHING_TO_DO for result in results):
+        Console().print("Nothing to do: everything was done before with the same files, settings and code.\n")
+    show_summary(platform.root, write_report(platform.root), Console(highlight=False))
+
+
 if __name__ == "__main__":
     main()

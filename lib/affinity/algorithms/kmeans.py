@@ -1,7 +1,7 @@
 """Customer segments: k-means over standardised log recency, frequency and spend."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
 from typing import cast
@@ -69,16 +69,17 @@ def fit(features: DataFrame, config: KMeansConfig) -> SegmentModel:
     """Find segments: log1p, z-score with the sample standard deviation, k-means; k by the best silhouette.
 
     Columns in: customer_id and the configured features (≥ 0, not null). Candidates below ``min_k`` are measured but
-    not chosen; of equal silhouettes the smaller k wins. Caches the scaled points while it runs.
+    not chosen; of equal silhouettes the smaller k wins. Caches the customers while it runs.
 
     Raises:
         NotYet: no customers, a feature that never varies, or fewer distinct points than ``min_k``.
 
     Source: k-means|| of Bahmani et al. (2012) with Lloyd's iterations; silhouette of Rousseeuw (1987).
     """
-    candidates = _usable_candidates(features, config)
-    scaling = _scaling(features, config)
-    rows = sweep(scaling.transform(features), config, candidates=candidates)
+    with _placed(features.select("customer_id", *config.features), config.n_partitions) as customers:
+        candidates = _usable_candidates(customers, config)
+        scaling = _scaling(customers, config)
+        rows = sweep(scaling.transform(customers), config, candidates=candidates)
     best = max((row for row in rows if row.k >= config.min_k), key=lambda row: (row.silhouette, -row.k))
     return SegmentModel(PipelineModel([*scaling.stages, best.model]), rows, best.k)
 
@@ -91,7 +92,7 @@ def sweep(scaled: DataFrame, config: KMeansConfig, *, candidates: Sequence[int])
     scheduling, and the result of a fit does not depend on its neighbours.
     """
     starts = [(k, config.seed + start) for k in candidates for start in range(config.n_starts)]
-    with _points(scaled, config.n_partitions) as points, ThreadPool(config.parallelism) as pool:
+    with _cached(scaled.select("customer_id", "scaled")) as points, ThreadPool(config.parallelism) as pool:
         within_session = inheritable_thread_target(points.sparkSession)
         models = pool.map(within_session(lambda start: _fitted(points, config, *start)), starts, chunksize=1)
         tightest = [min((m for m in models if m.getK() == k), key=_wssse) for k in candidates]
@@ -145,20 +146,23 @@ def _scaling(features: DataFrame, config: KMeansConfig) -> PipelineModel:
     return PipelineModel([log, assembler, scaler.fit(assembler.transform(log.transform(features)))])
 
 
-@contextmanager
-def _points(scaled: DataFrame, n_partitions: int) -> Iterator[DataFrame]:
-    """The points in a fixed layout, cached.
+def _placed(customers: DataFrame, n_partitions: int) -> AbstractContextManager[DataFrame]:
+    """The customers in a fixed layout, cached.
 
     k-means|| draws its first centres per partition, with a generator seeded by the partition's number: only points
     that lie in the same partition, in the same order, give the same centres. So customers are placed by their hash
     into a fixed number of partitions and sorted, however they arrived.
     """
-    placed = scaled.select("customer_id", "scaled").repartition(n_partitions, "customer_id")
-    points = placed.sortWithinPartitions("customer_id").persist()
+    return _cached(customers.repartition(n_partitions, "customer_id").sortWithinPartitions("customer_id"))
+
+
+@contextmanager
+def _cached(frame: DataFrame) -> Iterator[DataFrame]:
+    cached = frame.persist()
     try:
-        yield points
+        yield cached
     finally:
-        points.unpersist()
+        cached.unpersist()
 
 
 def _fitted(points: DataFrame, config: KMeansConfig, k: int, seed: int) -> KMeansModel:

@@ -11,7 +11,7 @@ AS_OF = date(2011, 9, 1)
 N_FILES = 219
 
 
-def unpack(archive: Path, landing: Path) -> Path:
+def unpack(landing: Path, archive: Path = Path("deploy/demo/online_retail.tar.xz")) -> Path:
     """Lay the packed daily files into the landing folder, unless they lie there already.
 
     Raises:

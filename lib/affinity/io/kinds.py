@@ -240,7 +240,7 @@ class CleanWork(Work):
 
     @staticmethod
     def _balance(row: Row, by_file: Mapping[str, Mapping[Disposition, int]]) -> Row:
-        counted = by_file.get(row["file_id"]) or {disposition: 0 for disposition in Disposition}
+        counted = by_file.get(row["file_id"]) or dict.fromkeys(Disposition, 0)
         return {**row, **{f"n_{d}": counted[d] for d in Disposition}, "state": str(FileState.CLEANED)}
 
 
@@ -256,7 +256,7 @@ class SliceWork(Work):
             outputs = self.transform(self._inputs(as_of))
             stamped = {s: f.withColumn("as_of_date", F.lit(as_of)) for s, f in outputs.tables.items()}
             staged = self.stage(Outputs(stamped, shared=outputs.shared))
-            self.publication.publish(staged, {spec: [as_of] for spec in staged})  # noqa: C420 - lists are not shared
+            self.publication.publish(staged, {spec: [as_of] for spec in staged})
             mlflow_id = self.track(outputs, outputs.metrics)
             decision = self._gate(outputs.challenger, as_of, mlflow_id)
             released = self.publication.release()

@@ -129,7 +129,8 @@ def check_headers(files: Sequence[LandedFile], mapping: SourceMapping) -> None:
         more = f"; and {len(faults) - 5} more files" if len(faults) > 5 else ""
         raise BadInput(
             f"Files of source {mapping.name!r} do not have its header: {'; '.join(faults[:5])}{more}. "
-            f"Nothing was read. Correct the files, or `files.columns` of conf/sources/{mapping.name}.toml if the source has changed."
+            f"Nothing was read. Mend the files, or `files.columns` of conf/sources/{mapping.name}.toml if the source "
+            "has changed."
         )
 
 

@@ -101,17 +101,17 @@ def _environment() -> Environment:
         "number": number,
         "share": share,
         "text": text_of,
-        "when": lambda value: text_of(value.replace(microsecond=0)) if value else "–",
+        "when": lambda value: f"{value:%Y-%m-%d %H:%M:%S}" if value else "–",
         "from_json": json.loads,
     }
     return environment
 
 
 def money(amount: Decimal | float | None, currency: str | None, digits: int = 0) -> str:
-    """An amount with its currency.
+    r"""An amount with its currency.
 
     >>> money(Decimal("5239240.562"), "GBP"), money(None, "GBP"), money(3, "SEK")
-    ('£5,239,241', '–', 'SEK 3')
+    ('£5,239,241', '–', 'SEK\xa03')
     """
     if amount is None or currency is None:
         return "–"
@@ -129,9 +129,14 @@ def number(value: Decimal | float | None, digits: int = 0) -> str:
 
 
 def share(value: float | None, digits: int = 0) -> str:
-    """A share as percent.
+    r"""A share as percent; what is less than all never reads 100.
 
-    >>> share(0.276), share(0.0004, 2)
-    ('28 %', '0.04 %')
+    >>> share(0.276), share(0.99996, 1), share(1.0)
+    ('28\xa0%', '> 99.9\xa0%', '100\xa0%')
     """
-    return "–" if value is None else f"{100 * value:,.{digits}f}\N{NO-BREAK SPACE}%"
+    if value is None:
+        return "–"
+    most = 100 - 10.0**-digits
+    percent = 100 * value
+    is_rounded_up = value < 1 and round(percent, digits) >= 100
+    return f"> {most:.{digits}f}\N{NO-BREAK SPACE}%" if is_rounded_up else f"{percent:,.{digits}f}\N{NO-BREAK SPACE}%"

@@ -49,8 +49,8 @@ class TableSpec:
     """One table: DDL, suite, reference page, empty frame and analyst's view all come from here.
 
     ``slice_column`` is the date by which runs are told apart (``as_of_date`` in gold, ``event_date`` in silver);
-    ``digest_columns`` are all columns but those that say when and by whom a row was written. Of two rows with one key
-    an upsert keeps the one that is greater by ``upsert_order``, whatever the order of arrival; by default the later one.
+    ``digest_columns`` are all columns but those that say when and by whom a row was written. Of two rows with one
+    key an upsert keeps that which is greater by ``upsert_order``, whatever the order of arrival; else the later one.
     """
 
     layer: str
