@@ -2,8 +2,8 @@
 # Run one job by spark-submit, client mode: submit.sh JOB [options of the job].
 #
 # Settings, from the environment: MASTER (default: the cluster of cluster.sh), WHEEL (affinity as .zip: what workers
-# run), PYTHON (the driver's environment), WORKER_PYTHON (of the workers; needs our dependencies, not affinity),
-# SUBMIT_OPTIONS (more options for spark-submit, separated by blanks).
+# run), PYTHON (of the environment that holds pyspark), DRIVER_PYTHON and WORKER_PYTHON (default: PYTHON; both need our
+# dependencies, but not affinity, which comes with WHEEL), SUBMIT_OPTIONS (more of spark-submit's, between blanks).
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -14,7 +14,8 @@ shift
 export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
 SPARK_HOME=${SPARK_HOME:-$("$python" -c 'import pathlib, pyspark; print(pathlib.Path(pyspark.__file__).parent)')}
 export SPARK_HOME
-jars=${AFFINITY_JARS:-$("$python" -c 'import sys; print(sys.prefix)')/share/affinity/jars}
+folder=${AFFINITY_JARS:-$("$python" -c 'import sys; print(sys.prefix)')/share/affinity/jars}
+jars=$(awk -v folder="$folder" '{ printf "%s%s/%s", separator, folder, $2; separator = "," }' "$here/conf/spark/jars.sha256")
 # spark-submit takes a zip; a wheel is one under another name.
 wheel=${WHEEL:-$here/dist/affinity.zip}
 read -ra more <<<"${SUBMIT_OPTIONS:-}"
@@ -23,9 +24,9 @@ exec "$SPARK_HOME/bin/spark-submit" \
     --master "${MASTER:-spark://127.0.0.1:7077}" \
     --deploy-mode client \
     --properties-file "$here/conf/spark/spark-defaults.conf" \
-    --jars "$(printf '%s\n' "$jars"/*.jar | paste -sd,)" \
+    --jars "$jars" \
     --py-files "$wheel" \
-    --conf "spark.pyspark.driver.python=$python" \
+    --conf "spark.pyspark.driver.python=${DRIVER_PYTHON:-$python}" \
     --conf "spark.pyspark.python=${WORKER_PYTHON:-$python}" \
     "${more[@]}" \
     "$here/jobs/$job.py" "$@"

@@ -62,7 +62,7 @@ def test_distance_is_that_to_the_own_centre_in_scaled_space(features):
 
 def test_partitions_do_not_matter(features):
     customers = features(*THREE_KINDS)
-    config = KMeansConfig(seed=3, n_starts=1, k_candidates=(4,), n_partitions=2)
+    config = KMeansConfig(seed=3, n_starts=1, k_candidates=(4,), rows_per_partition=5)
     found = [
         kmeans.fit(arrival, config).pipeline.stages[-1].clusterCenters()
         for arrival in (customers.coalesce(1), customers.repartition(5).orderBy(F.desc("customer_id")))

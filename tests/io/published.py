@@ -90,14 +90,15 @@ def _silver(root: Root, ann: str, bob: str) -> None:
     write(root, silver.ITEMS, *({**days, **dict(zip(named, item, strict=True))} for item in items))
     release(root, silver.ITEMS, 0, BEFORE)
     money = {"event_date": date(2011, 8, 31), "event_ts": AT, "currency": "GBP"}
+    bought, returned = {**money, "event_type": "purchase"}, {**money, "event_type": "return"}
     write(
         root,
         silver.EVENTS,
-        {**money, "event_id": "1", "event_type": "purchase", "customer_id": ann, "order_id": "o1", "amount": Decimal(60)},
-        {**money, "event_id": "2", "event_type": "purchase", "customer_id": ann, "order_id": "o2", "amount": Decimal(30)},
-        {**money, "event_id": "3", "event_type": "return", "customer_id": ann, "order_id": "o3", "amount": Decimal(10)},
-        {**money, "event_id": "4", "event_type": "purchase", "customer_id": bob, "order_id": "o4", "amount": Decimal(30)},
-        {**money, "event_id": "5", "event_type": "purchase", "order_id": "o5", "amount": Decimal("2.5")},
+        {**bought, "event_id": "1", "customer_id": ann, "order_id": "o1", "amount": Decimal(60)},
+        {**bought, "event_id": "2", "customer_id": ann, "order_id": "o2", "amount": Decimal(30)},
+        {**returned, "event_id": "3", "customer_id": ann, "order_id": "o3", "amount": Decimal(10)},
+        {**bought, "event_id": "4", "customer_id": bob, "order_id": "o4", "amount": Decimal(30)},
+        {**bought, "event_id": "5", "order_id": "o5", "amount": Decimal("2.5")},
     )
     release(root, silver.EVENTS, 0, date(2011, 8, 31))
     write(root, silver.EVENTS, {**money, "event_id": "6", "event_date": UNRELEASED, "event_type": "purchase"})
@@ -105,12 +106,12 @@ def _silver(root: Root, ann: str, bob: str) -> None:
 
 def _gold(root: Root, ann: str, bob: str) -> None:
     day = {"as_of_date": AS_OF}
-    spent = {"monetary_amount": Decimal(90), "returns_amount": Decimal(10), "net_amount": Decimal(80), "currency": "GBP"}
+    spent = {"monetary_amount": Decimal(90), "returns_amount": Decimal(10), "net_amount": Decimal(80)}
     write(root, gold.CUSTOMER_FEATURES, {"as_of_date": BEFORE, "customer_id": ann, "currency": "GBP"})
     write(
         root,
         gold.CUSTOMER_FEATURES,
-        {**day, **spent, "customer_id": ann},
+        {**day, **spent, "customer_id": ann, "currency": "GBP"},
         {**day, "customer_id": bob, "monetary_amount": Decimal(30), "net_amount": Decimal(30), "currency": "GBP"},
     )
     release(root, gold.CUSTOMER_FEATURES, 1, BEFORE, AS_OF)
@@ -118,7 +119,8 @@ def _gold(root: Root, ann: str, bob: str) -> None:
         share = {"customers_share": 1 / 2, "monetary_share": amount / 120, "monetary_mean_amount": Decimal(amount)}
         segment = {**day, "segment_id": number}
         write(root, gold.CUSTOMER_SEGMENTS, {**segment, "customer_id": customer_id, "model_version": "1"})
-        write(root, gold.SEGMENT_PROFILES, {**segment, **share, "segment_name": f"segment <{number}>", "currency": "GBP"})
+        named = {"segment_name": f"segment <{number}>", "currency": "GBP"}
+        write(root, gold.SEGMENT_PROFILES, {**segment, **share, **named})
         score = {"probability": probability, "decile": number, "horizon_days": 92, "model_version": "1"}
         write(root, gold.PROPENSITY_SCORES, {**day, **score, "customer_id": customer_id})
         shown = {"item_id": "mug", "strategy": "als", "model_version": "1"}
@@ -165,5 +167,6 @@ def _ops(root: Root) -> None:
 
 
 def _run(job: str, **given: Any) -> dict[str, Any]:
-    fixed = {"run_id": f"run-{job}", "attempt_id": job, "job": job, "as_of_date": AS_OF, "settings": "{}", "inputs": "{}"}
-    return dict.fromkeys(ops.RUNS.column_names) | fixed | {"code_version": "1", "config_digest": "d"} | given
+    fixed = {"run_id": f"run-{job}", "attempt_id": job, "job": job, "as_of_date": AS_OF}
+    said = {"settings": "{}", "inputs": "{}", "code_version": "1", "config_digest": "d"}
+    return dict.fromkeys(ops.RUNS.column_names) | fixed | said | given

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from affinity.core.errors import BadInput
+from affinity.core.errors import BadInput, Infrastructure
 from affinity.io import ask
 from affinity.io.config import load_config
 from affinity.io.customer import checked_customer_id, customer
@@ -25,9 +25,7 @@ Affinity = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def affinity(
-    published: Root, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Affinity:
+def affinity(published: Root, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Affinity:
     """The command line over the published root: exit code, output, errors."""
 
     def call(*arguments: str, typed: str = "") -> tuple[int, str, str]:
@@ -77,7 +75,21 @@ def test_a_column_that_an_older_release_did_not_write_is_null(tmp_path: Path) ->
     root = open_root(load_config(overrides=[f"store.root={tmp_path / 'root'}"]), create=True)
     write(root, silver.CUSTOMERS, {"customer_id": "c1"}, without="country")
     release(root, silver.CUSTOMERS, 0, BEFORE)
-    assert ask.ask(root, "SELECT customer_id, country FROM silver.customers") == [{"customer_id": "c1", "country": None}]
+    assert ask.ask(root, "SELECT customer_id, country FROM silver.customers") == [
+        {"customer_id": "c1", "country": None}
+    ]
+
+
+@pytest.mark.parametrize("version", [0, 3])
+def test_a_release_without_its_version_is_told(tmp_path: Path, version: int) -> None:
+    root = open_root(load_config(overrides=[f"store.root={tmp_path / 'root'}"]), create=True)
+    if version:
+        write(root, silver.CUSTOMERS, {"customer_id": "c1"})
+    release(root, silver.CUSTOMERS, version, BEFORE)
+    with pytest.raises(
+        Infrastructure, match=f"silver.customers was released at version {version}, but .* does not have"
+    ):
+        ask.ask(root, "SELECT * FROM silver.customers")
 
 
 @pytest.mark.parametrize(
@@ -170,7 +182,9 @@ def test_an_unknown_customer_is_told(published: Root) -> None:
         customer(published, "c" + "0" * 24)
 
 
-@pytest.mark.parametrize("text", ["17850", "C" + "0" * 24, "c" + "0" * 23, "c" + "0" * 24 + "\n", "ann@shop.example", ""])
+@pytest.mark.parametrize(
+    "text", ["17850", "C" + "0" * 24, "c" + "0" * 23, "c" + "0" * 24 + "\n", "ann@shop.example", ""]
+)
 def test_what_is_no_pseudonym_is_refused_unseen(text: str) -> None:
     with pytest.raises(BadInput) as told:
         checked_customer_id(text)
@@ -197,14 +211,17 @@ def test_a_blank_id_is_nobody(affinity: Affinity, typed: str) -> None:
 
 
 def test_csv_is_quoted_and_runs_no_formula(affinity: Affinity) -> None:
-    sql = """SELECT '=1+1' AS formula, 'a "b", c' AS quoted, -1.5::DECIMAL(5,2) AS amount, NULL AS nothing, ['x'] AS list"""
+    sql = (
+        """SELECT '=1+1' AS formula, 'a "b", c' AS quoted, -1.5::DECIMAL(5,2) AS amount, NULL AS none, ['x'] AS list"""
+    )
     assert affinity("sql", sql, "--format", "csv")[1] == (
-        'formula,quoted,amount,nothing,list\n\'=1+1,"a ""b"", c",-1.50,,"[""x""]"\n'
+        'formula,quoted,amount,none,list\n\'=1+1,"a ""b"", c",-1.50,,"[""x""]"\n'
     )
 
 
 def test_json_keeps_digits_and_iso_times(affinity: Affinity) -> None:
-    sql = "SELECT 1.10::DECIMAL(5,2) AS amount, DATE '2011-09-01' AS day, TIMESTAMPTZ '2011-09-01 08:00:00+00' AS ts, 'nan'::DOUBLE AS x"
+    times = "DATE '2011-09-01' AS day, TIMESTAMPTZ '2011-09-01 08:00:00+00' AS ts"
+    sql = f"SELECT 1.10::DECIMAL(5,2) AS amount, {times}, 'nan'::DOUBLE AS x"
     assert json.loads(affinity("sql", sql, "--format", "json")[1]) == [
         {"amount": "1.10", "day": "2011-09-01", "ts": "2011-09-01T08:00:00Z", "x": None}
     ]

@@ -53,5 +53,6 @@ def test_a_job_says_reads_writes_and_the_shipped_defaults() -> None:
 def test_gold_tables_have_a_view_of_their_newest_slice() -> None:
     assert views([CUSTOMER_SEGMENTS]).endswith(
         "CREATE OR REPLACE VIEW gold.customer_segments_latest AS\n"
-        "SELECT * FROM gold.customer_segments WHERE as_of_date = (SELECT max(as_of_date) FROM gold.customer_segments);\n"
+        "SELECT * FROM gold.customer_segments\n"
+        "WHERE as_of_date = (SELECT max(as_of_date) FROM gold.customer_segments);\n"
     )

@@ -13,8 +13,12 @@ FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
 
+def _read(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+
+
 def _code(path: Path) -> list[nbformat.NotebookNode]:
-    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    return [cell for cell in _read(path).cells if cell.cell_type == "code"]
 
 
 def test_there_are_notebooks() -> None:
@@ -36,7 +40,7 @@ def test_no_logic_is_defined(path: Path) -> None:
 def test_it_runs_over_a_published_root(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = publish(tmp_path / "root")
     monkeypatch.setenv("AFFINITY_ROOT", str(root.path))
-    notebook = nbformat.read(path, as_version=4)
+    notebook = _read(path)
     NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
     shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     assert len(shown) >= 6

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from math import ceil
 from multiprocessing.pool import ThreadPool
 from typing import cast
 
@@ -34,7 +35,7 @@ class KMeansConfig(Settings):
     n_starts: int = Field(default=8, ge=1, le=50, description="Fits per k with different seeds; the tightest is kept")
     max_iter: int = Field(default=30, ge=1, le=1000, description="Most iterations of one fit")
     tol: float = Field(default=5e-3, gt=0, lt=1, description="Movement of centres, in sd, at which a fit has converged")
-    n_partitions: int = Field(default=2, ge=1, le=10_000, description="Tasks per iteration; part of the result")
+    rows_per_partition: int = Field(default=50_000, ge=1, description="Customers per task; part of the result")
     parallelism: int = Field(default=4, ge=1, le=64, description="Fits that run side by side; not part of the result")
     seed: int = Field(description="Seed of the first start; the same seed gives the same segments")
 
@@ -76,7 +77,7 @@ def fit(features: DataFrame, config: KMeansConfig) -> SegmentModel:
 
     Source: k-means|| of Bahmani et al. (2012) with Lloyd's iterations; silhouette of Rousseeuw (1987).
     """
-    with _placed(features.select("customer_id", *config.features), config.n_partitions) as customers:
+    with _placed(features.select("customer_id", *config.features), config.rows_per_partition) as customers:
         candidates = _usable_candidates(customers, config)
         scaling = _scaling(customers, config)
         rows = sweep(scaling.transform(customers), config, candidates=candidates)
@@ -146,13 +147,14 @@ def _scaling(features: DataFrame, config: KMeansConfig) -> PipelineModel:
     return PipelineModel([log, assembler, scaler.fit(assembler.transform(log.transform(features)))])
 
 
-def _placed(customers: DataFrame, n_partitions: int) -> AbstractContextManager[DataFrame]:
-    """The customers in a fixed layout, cached.
+def _placed(customers: DataFrame, rows_per_partition: int) -> AbstractContextManager[DataFrame]:
+    """The customers in a layout that follows from them alone, cached; counts them.
 
     k-means|| draws its first centres per partition, with a generator seeded by the partition's number: only points
     that lie in the same partition, in the same order, give the same centres. So customers are placed by their hash
-    into a fixed number of partitions and sorted, however they arrived.
+    into a number of partitions that their count determines, and sorted, however they arrived.
     """
+    n_partitions = max(1, ceil(customers.count() / rows_per_partition))
     return _cached(customers.repartition(n_partitions, "customer_id").sortWithinPartitions("customer_id"))
 
 

@@ -1,8 +1,8 @@
 """Answers as text: a table to look at, CSV or JSON to go on with.
 
-CSV is RFC 4180 with a header; null is an empty cell, lists are JSON, and a text that a spreadsheet would run as a formula
-gets a leading apostrophe. JSON is one array with a row per line. In both, dates and times are ISO 8601 (UTC) and decimals keep
-their digits: in JSON they are strings, for a JSON number would be rounded by most readers.
+CSV is RFC 4180 with a header; null is an empty cell, lists are JSON, and a text that a spreadsheet would run as a
+formula gets a leading apostrophe. JSON is one array with a row per line. In both, dates and times are ISO 8601 (UTC)
+and decimals keep their digits: in JSON they are strings, for a JSON number would be rounded by most readers.
 """
 
 import csv

@@ -6,6 +6,7 @@ from typing import Any
 
 import duckdb
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
 from affinity.core.errors import BadInput, Infrastructure, nearest
 from affinity.io.answers import Answer
@@ -101,7 +102,8 @@ def tables(root: Root) -> list[Row]:
 def runs(root: Root, limit: int = 20) -> list[Row]:
     """The newest attempts, newest first, each with its final status; ``started`` where it runs or died."""
     sql = """
-        SELECT min(at_ts) OVER attempt AS started_ts, job, source, as_of_date, status, duration_secs, exit_code, reason, run_id
+        SELECT min(at_ts) OVER attempt AS started_ts, job, source, as_of_date, status, duration_secs, exit_code, reason,
+            run_id
         FROM ops.runs
         WINDOW attempt AS (PARTITION BY attempt_id)
         QUALIFY row_number() OVER (PARTITION BY attempt_id ORDER BY status = 'started', at_ts DESC) = 1
@@ -110,12 +112,24 @@ def runs(root: Root, limit: int = 20) -> list[Row]:
 
 
 def open_table(root: Root, spec: TableSpec, releases: Releases) -> DeltaTable | None:
-    """A table at its released version, a log as it is now; null where there is nothing to see."""
+    """A table at its released version, a log as it is now; null where there is nothing to see.
+
+    Raises:
+        Infrastructure: what was released is not there.
+    """
     path = str(root.table(spec))
     if spec in LOGS:
         return DeltaTable(path) if DeltaTable.is_deltatable(path) else None
     version = releases.version(spec)
-    return None if version is None else DeltaTable(path, version=version)
+    if version is None:
+        return None
+    try:
+        return DeltaTable(path, version=version)
+    except DeltaError as error:
+        raise Infrastructure(
+            f"Table {spec.full_name} was released at version {version}, but {path} does not have it "
+            f"({type(error).__name__}). Was the folder moved, or vacuumed by another program?"
+        ) from None
 
 
 def latest(releases: Releases, spec: TableSpec) -> Any:

@@ -12,7 +12,7 @@ from affinity.privacy.tokens import canonical_text, customer_id_of, read_key, to
 _CUSTOMER_ID = re.compile(r"c[0-9a-f]{24}")
 _NOBODY = ("", "null", "none", "nan")
 
-# Decisions are those of each table's newest released slice. Tokens are shortened: whole ones are for erasure, not to read.
+# Decisions are those of each table's newest released slice. Tokens are shortened: whole ones are not for reading.
 SECTIONS = {
     "identities": """
         SELECT subject_kind, left(subject_key, 12) || '…' AS subject_key, valid_from_date, valid_to_date
@@ -65,8 +65,8 @@ def checked_customer_id(text: str) -> str:
     if not _CUSTOMER_ID.fullmatch(text):
         raise BadInput(
             "The argument is no pseudonym of ours; expected c and 24 hexadecimal digits, as in gold.customer_features. "
-            "For an id as the source spells it pass - and type it on standard input: arguments are seen by `ps` and kept "
-            "by the shell."
+            "For an id as the source spells it pass - and type it on standard input: arguments are seen by `ps` and "
+            "kept by the shell."
         )
     return text
 

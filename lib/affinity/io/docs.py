@@ -39,16 +39,19 @@ def write_pages(folder: Path, made: Mapping[str, str]) -> list[Path]:
 def stale(folder: Path, made: Mapping[str, str]) -> list[Path]:
     """The files that are missing or hold something else."""
     paths = {folder / name: content for name, content in made.items()}
-    return [path for path, content in paths.items() if not path.is_file() or path.read_text(encoding="utf-8") != content]
+    return [
+        path for path, content in paths.items() if not path.is_file() or path.read_text(encoding="utf-8") != content
+    ]
 
 
 def tables_page(tables: Sequence[TableSpec] = TABLES, models: Sequence[ModelSpec] = MODELS) -> str:
     """The reference of tables and models."""
     intro = (
-        "Tables lie at `<root>/tables/<layer>/<table>` as Delta tables that every reader understands. `affinity sql` and the "
-        "notebooks see each at its released version as `layer.table`, and of gold tables the newest released slice as "
-        "`gold.<table>_latest`. Timestamps are UTC; days are counted in the business zone. A check is a predicate that no row "
-        "may break; a null passes. Personal: a pseudonym stands for a person, an attribute is said of one."
+        "Tables lie at `<root>/tables/<layer>/<table>` as Delta tables that every reader understands. `affinity sql` "
+        "and the notebooks see each at its released version as `layer.table`, and of gold tables the newest released "
+        "slice as `gold.<table>_latest`. Timestamps are UTC; days are counted in the business zone. A check is a "
+        "predicate that no row may break; a null passes. Personal: a pseudonym stands for a person, an attribute is "
+        "said of one."
     )
     known = _listed(("Model", "What it is"), [(f"`{model.full_name}`", model.doc) for model in models])
     sections = [_table_section(spec) for spec in tables]
@@ -58,8 +61,8 @@ def tables_page(tables: Sequence[TableSpec] = TABLES, models: Sequence[ModelSpec
 def jobs_page(jobs: Sequence[Job], config: Config) -> str:
     """The reference of jobs and their settings."""
     intro = (
-        "In the order of the chain. `affinity job NAME` runs one, `affinity run` all of them, `spark-submit jobs/NAME.py` one on "
-        "a cluster. Settings stand in the section `[jobs.NAME]` of the settings file."
+        "In the order of the chain. `affinity job NAME` runs one, `affinity run` all of them, `spark-submit "
+        "jobs/NAME.py` one on a cluster. Settings stand in the section `[jobs.NAME]` of the settings file."
     )
     sections = [_job_section(job, config.jobs.get(job.name, {})) for job in jobs]
     return "\n\n".join(["# Jobs", _MADE, intro, *sections]) + "\n"
@@ -77,7 +80,8 @@ def views(tables: Sequence[TableSpec] = TABLES) -> str:
     gold = [spec for spec in tables if spec.layer == "gold"]
     return head + "".join(
         f"\nCREATE OR REPLACE VIEW {spec.full_name}_latest AS\n"
-        f"SELECT * FROM {spec.full_name} WHERE {spec.slice_column} = (SELECT max({spec.slice_column}) FROM {spec.full_name});\n"
+        f"SELECT * FROM {spec.full_name}\n"
+        f"WHERE {spec.slice_column} = (SELECT max({spec.slice_column}) FROM {spec.full_name});\n"
         for spec in gold
     )
 
@@ -92,7 +96,8 @@ def _table_section(spec: TableSpec) -> str:
         ("Published to analysts", "yes" if spec.published else "no"),
         ("Version of the specification", str(spec.version)),
     ]
-    columns = _listed(("Column", "Type", "Null", "Meaning", "Personal"), [_column_row(column) for column in spec.columns])
+    described = [_column_row(column) for column in spec.columns]
+    columns = _listed(("Column", "Type", "Null", "Meaning", "Personal"), described)
     checks = [(check.name, f"`{check.predicate}`", str(check.severity)) for check in spec.checks]
     parts = [f"## {spec.full_name}", spec.doc, "\n".join(f"- {name}: {value}" for name, value in facts), columns]
     return "\n\n".join(parts + ([_listed(("Check", "Holds for every row", "Severity"), checks)] if checks else []))
@@ -128,9 +133,10 @@ def _limit(bound: Any) -> str:
 
 
 def _type_of(annotation: Any) -> str:
-    return annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
+    is_plain = isinstance(annotation, type) and not hasattr(annotation, "__args__")
+    return annotation.__name__ if is_plain else str(annotation)
 
 
 def _listed(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines)
+    lines = [header, ["---"] * len(header), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

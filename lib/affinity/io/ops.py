@@ -132,12 +132,12 @@ def commits(root: Root, spec: TableSpec) -> list[Mapping[str, Any]]:
 def current_version(root: Root, spec: TableSpec) -> int | None:
     """The newest Delta version of a table; null where it does not exist."""
     uri = str(root.table(spec))
-    return DeltaTable(uri, without_files=True).version() if DeltaTable.is_deltatable(uri) else None
+    return DeltaTable(uri).version() if DeltaTable.is_deltatable(uri) else None
 
 
 def table_properties(root: Root, spec: TableSpec) -> dict[str, str | None]:
     """The properties a table was made with."""
-    return dict(DeltaTable(str(root.table(spec)), without_files=True).metadata().configuration)
+    return dict(DeltaTable(str(root.table(spec))).metadata().configuration)
 
 
 def _run_id(metadata: str | None) -> str | None:

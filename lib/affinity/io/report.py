@@ -23,6 +23,7 @@ from affinity.io.root import Root
 from affinity.tables.catalog import TABLES
 
 _GOLD = tuple(spec for spec in TABLES if spec.layer == "gold")
+UNKNOWN, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
 _SIGNS = {"GBP": "£", "EUR": "€", "USD": "$"}
 
 
@@ -101,7 +102,7 @@ def _environment() -> Environment:
         "number": number,
         "share": share,
         "text": text_of,
-        "when": lambda value: f"{value:%Y-%m-%d %H:%M:%S}" if value else "–",
+        "when": lambda value: f"{value:%Y-%m-%d %H:%M:%S}" if value else UNKNOWN,
         "from_json": json.loads,
     }
     return environment
@@ -110,22 +111,22 @@ def _environment() -> Environment:
 def money(amount: Decimal | float | None, currency: str | None, digits: int = 0) -> str:
     r"""An amount with its currency.
 
-    >>> money(Decimal("5239240.562"), "GBP"), money(None, "GBP"), money(3, "SEK")
-    ('£5,239,241', '–', 'SEK\xa03')
+    >>> money(Decimal("5239240.562"), "GBP"), money(3, "SEK")
+    ('£5,239,241', 'SEK\xa03')
     """
     if amount is None or currency is None:
-        return "–"
+        return UNKNOWN
     sign = _SIGNS.get(currency, f"{currency}\N{NO-BREAK SPACE}")
-    return f"{'−' if amount < 0 else ''}{sign}{abs(amount):,.{digits}f}"
+    return f"{MINUS if amount < 0 else ''}{sign}{abs(amount):,.{digits}f}"
 
 
 def number(value: Decimal | float | None, digits: int = 0) -> str:
     """A number with its thousands grouped; a dash where it is unknown.
 
-    >>> number(3317), number(0.74605, 3), number(None)
-    ('3,317', '0.746', '–')
+    >>> number(3317), number(0.74605, 3), number(None) == UNKNOWN
+    ('3,317', '0.746', True)
     """
-    return "–" if value is None else f"{value:,.{digits}f}"
+    return UNKNOWN if value is None else f"{value:,.{digits}f}"
 
 
 def share(value: float | None, digits: int = 0) -> str:
@@ -135,7 +136,7 @@ def share(value: float | None, digits: int = 0) -> str:
     ('28\xa0%', '> 99.9\xa0%', '100\xa0%')
     """
     if value is None:
-        return "–"
+        return UNKNOWN
     most = 100 - 10.0**-digits
     percent = 100 * value
     is_rounded_up = value < 1 and round(percent, digits) >= 100

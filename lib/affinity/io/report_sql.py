@@ -25,7 +25,8 @@ QUERIES: dict[str, str] = {
     "customers": f"""SELECT count(*) AS n_customers, sum(monetary_amount) AS gross_amount, currency
 FROM gold.customer_features {_SLICE} GROUP BY currency ORDER BY gross_amount DESC""",
     "segments": f"""SELECT segment_id, segment_name, n_customers, customers_share, monetary_share,
-    n_customers * monetary_mean_amount AS gross_amount, monetary_mean_amount, recency_median_days, frequency_mean, currency
+    n_customers * monetary_mean_amount AS gross_amount, monetary_mean_amount, recency_median_days, frequency_mean,
+    currency
 FROM gold.segment_profiles {_SLICE} ORDER BY segment_id""",
     "rules": f"""{_ITEMS}
 SELECT a.description AS antecedent, c.description AS consequent,
@@ -90,7 +91,8 @@ GROUP BY ALL ORDER BY who DESC, currency""",
     count(*) FILTER (WHERE NOT is_success AND severity = 'critical') AS n_critical, max(at_ts) AS last_ts
 FROM ops.quality_results GROUP BY table_name ORDER BY table_name""",
     "freshness": """SELECT (SELECT max(event_date) FROM silver.events WHERE event_date < {as_of}) AS last_event_date,
-    max(released_ts) AS last_release_ts, count(DISTINCT table_name) FILTER (WHERE table_name NOT LIKE 'models.%') AS n_tables,
+    max(released_ts) AS last_release_ts,
+    count(DISTINCT table_name) FILTER (WHERE table_name NOT LIKE 'models.%') AS n_tables,
     count(DISTINCT table_name) FILTER (WHERE table_name LIKE 'models.%') AS n_models
 FROM ops.releases""",
     "statuses": """SELECT status, count(*) AS n_attempts, max(at_ts) AS last_ts

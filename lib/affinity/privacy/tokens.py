@@ -69,6 +69,6 @@ def customer_id_of(key: str) -> str:
     """``columns.customer_id`` for one token outside Spark.
 
     >>> customer_id_of("00ff")
-    'c1e2baa8cd57d5f4a66f8dd1b'
+    'c307b4f28877134fad5ada2d0'
     """
     return "c" + hashlib.sha256(f"customer:{key}".encode()).hexdigest()[:24]
