@@ -7,6 +7,7 @@ from pyspark.ml import PipelineModel
 
 from affinity.algorithms import fpgrowth
 from affinity.features.baskets import baskets
+from affinity.features.items import current_items
 from affinity.io.entry import main
 from affinity.io.job import Challenger, Inputs, Job, Kind, Outputs
 from affinity.tables import gold, models, silver
@@ -19,12 +20,13 @@ class MineRules(fpgrowth.RulesConfig):
 
 
 def transform(inputs: Inputs, settings: MineRules) -> Outputs:
-    """Mine the baskets of the window; anonymous ones count."""
+    """Mine the baskets of the window, anonymous ones and fees included; publish the rules between goods."""
     start = inputs.cut - timedelta(days=settings.window_days)
     found = baskets(inputs[silver.EVENTS], as_of=inputs.cut, start=start).persist()
     n_baskets = found.count()
     model = fpgrowth.fit(found, settings)
-    rules = fpgrowth.rules(model, n_baskets, settings).persist()
+    items = current_items(inputs[silver.ITEMS], as_of=inputs.cut)
+    rules = fpgrowth.of_goods(fpgrowth.rules(model, n_baskets, settings), items).persist()
     n_itemsets, n_rules = model.freqItemsets.count(), rules.count()
     challenger = Challenger(
         models.RULES, metric_name="n_rules", metric=float(n_rules), baseline=1.0, pipeline=PipelineModel([model])
@@ -42,7 +44,7 @@ JOB = Job(
     name="mine_rules",
     kind=Kind.TRAIN,
     doc="Association rules with one consequent over the baskets before as_of.",
-    reads=(silver.EVENTS,),
+    reads=(silver.EVENTS, silver.ITEMS),
     writes=(gold.ASSOCIATION_RULES, models.RULES),
     settings=MineRules,
     transform=transform,

@@ -26,7 +26,9 @@ COMMAND = shlex.split(os.environ.get("AFFINITY_COMMAND", "affinity job"))
 SOURCE = os.environ.get("AFFINITY_SOURCE", "online_retail")
 LANDING = os.environ.get("AFFINITY_LANDING", "landing")
 SCHEDULE = os.environ.get("AFFINITY_SCHEDULE", "0 5 * * *")
-START = datetime.fromisoformat(os.environ.get("AFFINITY_START", "2011-01-01")).replace(tzinfo=timezone.utc)
+START = datetime.fromisoformat(os.environ.get("AFFINITY_START", "2011-01-01")).replace(tzinfo=timezone.utc)  # noqa: UP017
+# Jobs side by side may write one table, the manifest above all: each waits for the other rather than fail.
+WAIT_SECS = "900"
 CATCHUP = os.environ.get("AFFINITY_CATCHUP", "false").lower() == "true"
 
 MEANING = {
@@ -44,7 +46,7 @@ AFTER = {
     "ingest_customers": [],
     "clean_events": ["ingest_events"],
     "build_features": ["clean_events"],
-    "mine_rules": ["clean_events"],
+    "mine_rules": ["clean_events", "ingest_items"],
     "train_recommender": ["clean_events", "ingest_items"],
     "train_propensity": ["clean_events"],
     "train_segments": ["build_features"],
@@ -57,7 +59,7 @@ AFTER = {
 
 def run_job(job: str, as_of: str) -> None:
     """Run one job for one date; try again only where the same command may succeed later."""
-    options = ["--as-of", as_of, "--source", SOURCE, "--landing", LANDING]
+    options = ["--as-of", as_of, "--source", SOURCE, "--landing", LANDING, "--wait", WAIT_SECS]
     code = subprocess.run([*COMMAND, job, *options], check=False).returncode
     if code == 0:
         return

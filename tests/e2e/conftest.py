@@ -1,6 +1,5 @@
 """The whole chain once, on the packed orders of nine months; everything here looks at what came out."""
 
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -29,7 +28,7 @@ class Demo(Shop):
 
 
 @pytest.fixture(scope="session")
-def demo(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+def demo(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """A root over which every job has run for 2011-09-01."""
     folder = tmp_path_factory.mktemp("demo")
     unpack(folder / "landing", ARCHIVE)
@@ -37,4 +36,4 @@ def demo(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Itera
     results = made.walk()
     failed = [result for result in results if result.exit_code is not ExitCode.DONE]
     assert not failed, failed
-    yield made
+    return made

@@ -20,24 +20,26 @@ RENDER = (
     "print(render(JOBS), end='')\" > deploy/airflow/affinity_dag.py"
 )
 ASK_AIRFLOW = """
-import importlib.util, json, sys
+import json, sys
+from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.serialization.serialized_objects import DagSerialization
 
-spec = importlib.util.spec_from_file_location("affinity_dag", sys.argv[1])
-module = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
-dag = module.dag
+bag = DagBag(dag_folder=sys.argv[1])
+assert not bag.import_errors, bag.import_errors
+dag = bag.dags["affinity"]
+DagSerialization.to_dict(dag)  # what the scheduler stores
+one = dag.get_task("build_features")
 ended = {}
 for code in range(7):
-    module.COMMAND = [sys.argv[2], str(code)]
+    one.python_callable.__globals__["COMMAND"] = [sys.argv[2], str(code)]
     try:
-        dag.get_task("build_features").python_callable("build_features", "2011-09-01")
+        one.python_callable("build_features", "2011-09-01")
         ended[code] = "done"
     except AirflowFailException:
         ended[code] = "failed"
     except AirflowException:
         ended[code] = "again"
-one = dag.get_task("build_features")
 print("FOUND " + json.dumps({
     "after": {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks},
     "arguments": list(one.op_args),
@@ -95,4 +97,4 @@ def test_a_real_airflow_takes_the_dag(tmp_path: Path) -> None:
         "ended": failed | {"0": "done", "6": "failed"},
     }
     asked = (tmp_path / "asked").read_text(encoding="utf-8").splitlines()
-    assert asked[0] == "0 build_features --as-of 2011-09-01 --source online_retail --landing landing"
+    assert asked[0] == "0 build_features --as-of 2011-09-01 --source online_retail --landing landing --wait 900"

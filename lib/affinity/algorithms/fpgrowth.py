@@ -65,6 +65,16 @@ def rules(model: FPGrowthModel, n_baskets: int, config: RulesConfig) -> DataFram
     )
 
 
+def of_goods(rules: DataFrame, items: DataFrame) -> DataFrame:
+    """Keep the rules whose items may all be recommended: postage sells with everything and tells nothing.
+
+    Columns in: gold.association_rules; items with item_id and is_recommendable. An item unknown to ``items`` may stay.
+    """
+    fees = items.where(~F.col("is_recommendable")).agg(F.collect_set("item_id").alias("_fees"))
+    is_of_goods = ~F.array_contains("_fees", F.col("consequent")) & ~F.arrays_overlap("_fees", F.col("antecedent"))
+    return rules.crossJoin(F.broadcast(fees)).where(is_of_goods).drop("_fees")
+
+
 def leverage(support: str, lift: str) -> Column:
     """By how much the share of baskets with both sides exceeds what independence would give.
 

@@ -289,7 +289,8 @@ class SliceWork(Work):
         facts = {**self.plan.settings.model_dump(), "trained_as_of": as_of}
         registered = self.platform.tracker.register(challenger, self.plan.run_id, mlflow_id, facts)
         champion = self._champion_metric(challenger.spec, challenger.metric_name, as_of)
-        decision = decide(challenger.metric, challenger.baseline, champion, challenger.max_drop)
+        name, metric = challenger.metric_name, challenger.metric
+        decision = decide(name, metric, challenger.baseline, champion, challenger.max_drop)
         if decision.is_promoted:
             self.platform.tracker.promote(registered)
             self.publication.add(challenger.spec.full_name, [as_of], registered.version, registered.digest)

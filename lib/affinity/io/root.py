@@ -54,7 +54,7 @@ class Root:
 
 
 def open_root(config: Config, *, create: bool) -> Root:
-    """Open the root, or make it with its key on first use.
+    """Open the root, or with ``create`` make it and its key on first use; only who may write needs the key.
 
     Raises:
         BadInput: it does not exist and may not be made, lies on an object store without an external writer policy, or
@@ -75,7 +75,9 @@ def open_root(config: Config, *, create: bool) -> Root:
             raise BadInput(f"There is no Affinity root at {path}; `affinity run` or `affinity demo` makes one.")
         _make(path, store.business_zone, key_file, own_key=not config.privacy.key_file)
     fixed = json.loads(marker.read_text(encoding="utf-8"))
-    _check_fixed(path, fixed, store.business_zone, key_file)
+    _check_fixed(path, fixed, store.business_zone)
+    if create:
+        _check_key(path, fixed, key_file)
     tracking_uri = config.tracking.uri or f"sqlite:///{path}/mlflow.db"
     artifacts = config.tracking.artifacts or str(path / "mlflow")
     return Root(path, store.business_zone, key_file, store.lease, tracking_uri, artifacts)
@@ -119,7 +121,7 @@ def _check_zone(zone: str) -> None:
         ) from None
 
 
-def _check_fixed(path: Path, fixed: dict[str, object], zone: str, key_file: Path) -> None:
+def _check_fixed(path: Path, fixed: dict[str, object], zone: str) -> None:
     if fixed["layout_version"] != LAYOUT_VERSION:
         raise BadInput(
             f"Root {path} has layout {fixed['layout_version']}, this release reads layout {LAYOUT_VERSION}: use the "
@@ -130,6 +132,9 @@ def _check_fixed(path: Path, fixed: dict[str, object], zone: str, key_file: Path
             f"store.business_zone is {zone!r}, but the root {path} was made with {fixed['business_zone']!r}. Days of "
             "all tables are counted in that zone: set it back, or make another root."
         )
+
+
+def _check_key(path: Path, fixed: dict[str, object], key_file: Path) -> None:
     if fixed["key_fingerprint"] != fingerprint(read_key(key_file)):
         raise BadInput(
             f"Key file {key_file} holds another key than the one the tables in {path} were made with (expected "

@@ -12,30 +12,32 @@ class Decision:
     reason: str
 
 
-def decide(metric: float | None, baseline: float | None, champion: float | None, max_drop: float | None) -> Decision:
-    """Promote a challenger unless its metric (higher is better) is missing, below its baseline, or fell too far.
+def decide(
+    name: str, metric: float | None, baseline: float | None, champion: float | None, max_drop: float | None
+) -> Decision:
+    """Promote a challenger unless its metric ``name`` (higher is better) is missing, below its baseline, or fell too far.
 
     The champion's metric was measured on its own holdout of an earlier week, so a challenger, which knows newer data,
     may be lower by ``max_drop``. A missing or non-finite metric never passes: comparisons with NaN are all false.
 
-    >>> decide(0.75, 0.70, None, None)
-    Decision(is_promoted=True, reason='first champion: 0.7500, baseline 0.7000')
-    >>> decide(float("nan"), 0.70, None, None).is_promoted
+    >>> decide("auc", 0.75, 0.70, None, None)
+    Decision(is_promoted=True, reason='first champion: auc 0.7500, baseline 0.7000')
+    >>> decide("auc", float("nan"), 0.70, None, None).is_promoted
     False
-    >>> decide(0.60, 0.70, None, None).reason
-    'not promoted: 0.6000 is below the baseline 0.7000'
-    >>> decide(0.75, 0.70, 0.85, 0.05).reason
-    'not promoted: 0.7500 is below the champion 0.8500 by more than 0.0500'
+    >>> decide("auc", 0.60, 0.70, None, None).reason
+    'not promoted: auc 0.6000 is below the baseline 0.7000'
+    >>> decide("auc", 0.75, 0.70, 0.85, 0.05).reason
+    'not promoted: auc 0.7500 is below the champion 0.8500 by more than 0.0500'
     """
     if metric is None or not math.isfinite(metric):
-        return Decision(False, "not promoted: the metric could not be measured")
+        return Decision(False, f"not promoted: {name} could not be measured")
     if baseline is not None and not metric >= baseline:
-        return Decision(False, f"not promoted: {metric:.4f} is below the baseline {baseline:.4f}")
+        return Decision(False, f"not promoted: {name} {metric:.4f} is below the baseline {baseline:.4f}")
     if champion is not None and max_drop is not None and not metric >= champion - max_drop:
         return Decision(
-            False, f"not promoted: {metric:.4f} is below the champion {champion:.4f} by more than {max_drop:.4f}"
+            False, f"not promoted: {name} {metric:.4f} is below the champion {champion:.4f} by more than {max_drop:.4f}"
         )
     beside = "" if baseline is None else f", baseline {baseline:.4f}"
     if champion is None:
-        return Decision(True, f"first champion: {metric:.4f}{beside}")
-    return Decision(True, f"promoted: {metric:.4f}, champion {champion:.4f}{beside}")
+        return Decision(True, f"first champion: {name} {metric:.4f}{beside}")
+    return Decision(True, f"promoted: {name} {metric:.4f}, champion {champion:.4f}{beside}")
