@@ -37,8 +37,9 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         .config("spark.ui.enabled", "false")
         .config("spark.sql.sources.parallelPartitionDiscovery.parallelism", "2")
         .config("spark.driver.memory", "3g")
-        # A short-lived driver: the first compiler and the plain collector start sooner than they lose.
-        .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseParallelGC")
+        # FP-growth recurses as deep as a basket is long. A short-lived driver: the first compiler and the plain
+        # collector start sooner than they lose.
+        .config("spark.driver.extraJavaOptions", "-Xss16m -XX:TieredStopAtLevel=1 -XX:+UseParallelGC")
         .config("spark.jars", ",".join(str(jar) for jar in jars()))
         .config(map=fixed_settings(tmp_path_factory.mktemp("spark")))
         .getOrCreate()

@@ -70,10 +70,11 @@ def submitted(cluster: Cluster, options: list[object]) -> Rows:
 
 @pytest.fixture(scope="module")
 def local(cluster: Cluster, options: list[object]) -> Rows:
-    """The chain in one session of one process."""
+    """The chain in one session of one process, from the checkout."""
     root = cluster.folder / "local"
     affinity = [sys.executable, "-m", "affinity.jobs.cli", "run"]
-    print(run([*affinity, *options, "--root", root], cluster.folder, cluster.environment))
+    checkout = {**cluster.environment, "PYTHONPATH": str(PROJECT / "lib")}
+    print(run([*affinity, *options, "--root", root], cluster.folder, checkout))
     return rows_below(root)
 
 

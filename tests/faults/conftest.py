@@ -14,6 +14,11 @@ from tests.shop import Shop, line
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
+def environment() -> dict[str, str]:
+    """The environment of a driver process that sees the tests."""
+    return {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+
+
 @pytest.fixture
 def shop(spark: SparkSession, tmp_path: Path) -> Shop:
     """Two landed days of three customers; nothing ingested yet."""
@@ -37,9 +42,8 @@ def die_at() -> Callable[..., None]:
             job,
             *([as_of] if as_of else []),
         ]
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
         died = subprocess.run(
-            command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=180, check=False
+            command, cwd=REPOSITORY, env=environment(), capture_output=True, text=True, timeout=300, check=False
         )
         assert f"injected {point}" in died.stdout, died.stdout + died.stderr
         assert died.returncode == -9

@@ -26,6 +26,10 @@ def fit(baskets: DataFrame, config: RulesConfig) -> FPGrowthModel:
     are cached here, filled by the first action; ``release`` gives the memory back. With min_support · baskets below 1
     every combination of every basket is frequent: the caller refuses such a support.
 
+    Between its two stages MLlib serialises a tree as deep as the longest basket has frequent items, and Java's
+    serialisation recurses on it: with the JVM's default stack baskets of a few hundred items end the executor in a
+    StackOverflowError. Driver and executors therefore run with ``-Xss16m``.
+
     Source: FP-growth of Han, Pei & Yin (2000), parallel after Li et al. (2008).
     """
     growth = FPGrowth(itemsCol="items", minSupport=config.min_support, minConfidence=config.min_confidence)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from multiprocessing.pool import ThreadPool
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -18,6 +19,7 @@ from affinity.tables import ops
 from affinity.tables.spec import TableSpec, WriteMode
 
 Slices = Sequence[date | None]
+_AT_ONCE = 3
 
 
 @dataclass
@@ -44,7 +46,9 @@ class Publication:
             AuditFailed: a critical check failed or an audit could not be made; the staged rows are kept for a look.
         """
         stamped = {spec: frame.withColumn("run_id", F.lit(self.run_id)) for spec, frame in frames.items()}
-        staged = {spec: self.platform.store.stage(frame, spec, self.run_id) for spec, frame in stamped.items()}
+        with ThreadPool(_AT_ONCE) as pool:  # small writes wait for the driver, not for the cores
+            written = pool.starmap(self.platform.store.stage, [(f, s, self.run_id) for s, f in stamped.items()])
+        staged = dict(zip(stamped, written, strict=True))
         failed: list[str] = []
         for spec, frame in staged.items():
             results = audit(frame, spec, may_be_empty=spec.may_be_empty or empty_allowed)

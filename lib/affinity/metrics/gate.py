@@ -15,7 +15,7 @@ class Decision:
 def decide(
     name: str, metric: float | None, baseline: float | None, champion: float | None, max_drop: float | None
 ) -> Decision:
-    """Promote a challenger unless its metric ``name`` (higher is better) is missing, below its baseline, or fell too far.
+    """Promote a challenger unless its metric (higher is better) is missing, below its baseline, or fell too far.
 
     The champion's metric was measured on its own holdout of an earlier week, so a challenger, which knows newer data,
     may be lower by ``max_drop``. A missing or non-finite metric never passes: comparisons with NaN are all false.

@@ -41,7 +41,6 @@ EVENTS = TableSpec(
         Check("money_has_currency", "amount IS NULL OR currency IS NOT NULL"),
     ),
     published=True,
-    may_be_empty=True,
     provenance=("run_id", "file_id"),
 )
 

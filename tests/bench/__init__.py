@@ -1,0 +1,1 @@
+"""Benchmarks: ``python -m tests.bench [row …]``; one row is one file in ``rows``."""

@@ -1,0 +1,39 @@
+"""How much Spark has done so far, from its status store, which is kept with the UI off, too."""
+
+from dataclasses import dataclass
+
+from pyspark.sql import SparkSession
+
+
+@dataclass(frozen=True)
+class SparkWork:
+    """Totals since the session began; the difference of two is the work between them."""
+
+    n_jobs: int = 0
+    n_tasks: int = 0
+    shuffle_written: int = 0
+    shuffle_read: int = 0
+
+    def __sub__(self, before: "SparkWork") -> "SparkWork":
+        return SparkWork(
+            self.n_jobs - before.n_jobs,
+            self.n_tasks - before.n_tasks,
+            self.shuffle_written - before.shuffle_written,
+            self.shuffle_read - before.shuffle_read,
+        )
+
+
+def work_so_far(spark: SparkSession) -> SparkWork:
+    """Add up over all executors, ended ones too, once every event that was sent has been counted."""
+    context = spark.sparkContext._jsc.sc()
+    context.listenerBus().waitUntilEmpty()
+    store = context.statusStore()
+    jobs, executors = store.jobsList(None), store.executorList(False)
+    summaries = [executors.apply(i) for i in range(executors.size())]
+    return SparkWork(
+        # Old jobs are forgotten, so they can't be counted; but they are numbered, and the newest comes first.
+        n_jobs=jobs.head().jobId() + 1 if jobs.size() else 0,
+        n_tasks=sum(one.totalTasks() for one in summaries),
+        shuffle_written=sum(one.totalShuffleWrite() for one in summaries),
+        shuffle_read=sum(one.totalShuffleRead() for one in summaries),
+    )

@@ -1,0 +1,77 @@
+"""Two drivers at once: one writer per table, and one copy of everything."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from affinity.core.errors import ExitCode
+from affinity.core.vocabulary import Status
+from affinity.io.leases import leases
+from affinity.io.ops import commits
+from affinity.tables import bronze, ops
+from tests.faults.appender import SPEC
+from tests.faults.conftest import REPOSITORY, environment
+from tests.shop import Shop
+
+N_COMMITS = 50
+
+
+def test_a_held_lease_is_an_exit_code_to_retry_on(shop: Shop) -> None:
+    before = shop.versions()
+    with leases(shop.platform.root, [bronze.EVENTS]):
+        refused = shop.run("ingest_events")
+    assert refused.exit_code is ExitCode.LEASE_HELD
+    assert refused.reason is not None
+    assert "bronze.events" in refused.reason
+    assert shop.versions() == before
+    assert shop.run("ingest_events").status is Status.DONE
+
+
+def test_two_drivers_ingest_the_same_files_once(shop: Shop) -> None:
+    command = [sys.executable, "-m", "affinity.jobs.cli", "job", "ingest_events", "--source", "online_retail"]
+    command += ["--landing", str(shop.landing), "--root", str(shop.root), "--set", "spark.master=local[1]"]
+    both = [subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL) for _ in range(2)]
+    codes = [driver.wait(timeout=300) for driver in both]
+
+    assert ExitCode.DONE in codes
+    assert set(codes) <= {ExitCode.DONE, ExitCode.LEASE_HELD}
+    assert shop.read(bronze.EVENTS).count() == 5
+    assert len([commit for commit in commits(shop.platform.root, bronze.EVENTS) if commit["run_id"]]) == 1
+    finished = [row for row in shop.platform.ops.read(ops.RUNS) if row["status"] == Status.DONE]
+    assert len(finished) == 1
+
+
+@pytest.mark.slow
+def test_a_hundred_commits_of_two_drivers_are_all_there_under_the_lease(spark: SparkSession, tmp_path: Path) -> None:
+    found = _append_from_two_drivers(Shop(tmp_path, spark), "lease")
+    assert found == {f"{name}-{number}" for name in "ab" for number in range(N_COMMITS)}
+
+
+@pytest.mark.slow
+def test_without_the_lease_commits_are_lost(spark: SparkSession, tmp_path: Path) -> None:
+    for attempt in range(3):  # the loss is a race; three times fifty pairs without one has not been seen
+        found = _append_from_two_drivers(Shop(tmp_path / str(attempt), spark))
+        if len(found) < 2 * N_COMMITS:
+            return
+    pytest.fail("nothing was lost without the lease: the control shows no harm, so the guard proves nothing")
+
+
+def _append_from_two_drivers(shop: Shop, *options: str) -> set[str]:
+    """The ids of all commits that are in the table after two processes appended theirs."""
+    shop.platform.store.ensure(SPEC)
+    drivers = []
+    for name in "ab":
+        command = [sys.executable, "-m", "tests.faults.appender", str(shop.folder), name, str(N_COMMITS), *options]
+        drivers.append(subprocess.Popen(command, cwd=REPOSITORY, env=environment(), stderr=subprocess.DEVNULL))
+    deadline = time.monotonic() + 120
+    while len(list(shop.folder.glob("*.ready"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    (shop.folder / "go").touch()
+    codes = [driver.wait(timeout=400) for driver in drivers]
+    if options:
+        assert codes == [0, 0]
+    return {str(commit["run_id"]) for commit in commits(shop.platform.root, SPEC) if commit["run_id"]}
