@@ -1,5 +1,7 @@
 """The command line: run the jobs, and ask the tables without a JVM."""
 
+import os
+import sys
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,6 +25,22 @@ def main() -> None:
     except AffinityError as error:
         typer.echo(f"affinity: {error}", err=True)
         raise SystemExit(int(error.exit_code)) from None
+
+
+def console() -> None:
+    """``main`` as a program of its own, which ends at once when it is done.
+
+    Tearing the interpreter down would stop the threads of native libraries in the middle of their work, and some answer
+    that by aborting the process after everything was done well.
+    """
+    try:
+        main()
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 @app.command()
@@ -140,4 +158,4 @@ def demo(
 
 
 if __name__ == "__main__":
-    main()
+    console()

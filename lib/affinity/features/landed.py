@@ -55,30 +55,16 @@ def events(rows: DataFrame, mapping: SourceMapping, *, business_zone: str) -> Da
     A value that cannot be cast becomes null and a defect flag, never an error. Lines without a native id are told
     apart by their ordinal among equal lines of the file, so that two equal lines are two events.
     """
-    feed = mapping.events
     equal_lines = Window.partitionBy("file_id", "line_sha256").orderBy("line_length")  # equal lines: any order is one
-    raw = {name: F.col(f"raw.`{name}`") for name in mapping.files.columns if name != mapping.subject.column}
-    event_ts = F.to_utc_timestamp(
-        F.try_to_timestamp(raw[feed.event_ts], F.lit(feed.event_ts_format)), mapping.time_zone
+    numbered = _typed(rows, mapping, business_zone=business_zone).withColumn(
+        "ordinal", F.row_number().over(equal_lines)
     )
-    typed = rows.select(
-        "*",
-        F.row_number().over(equal_lines).alias("ordinal"),
-        _event_type(mapping).alias("event_type"),
-        event_ts.alias("event_ts"),
-        F.to_date(F.from_utc_timestamp(event_ts, business_zone)).alias("event_date"),
-        raw[feed.order_id].alias("order_id"),
-        raw[feed.item_id].alias("item_id"),
-        raw[feed.quantity].try_cast(_MONEY).alias("quantity"),
-        raw[feed.unit_price].try_cast(_MONEY).alias("unit_price"),
-        F.lit(mapping.currency).alias("currency"),
-        raw[feed.description].alias("description"),
-    )
-    return typed.select(
+    identity = F.concat_ws("|", "source", "line_sha256", F.col("ordinal").cast("string"))
+    return numbered.select(
         "source",
         "file_id",
         "file_date",
-        F.sha2(F.concat_ws("|", "source", "line_sha256", F.col("ordinal").cast("string")), 256).alias("event_id"),
+        F.sha2(identity, 256).alias("event_id"),
         "line_sha256",
         "line_length",
         "event_type",
@@ -93,6 +79,25 @@ def events(rows: DataFrame, mapping: SourceMapping, *, business_zone: str) -> Da
         "currency",
         F.when(~F.col("is_unparsable"), F.to_json("raw")).alias("payload"),
         _defects().alias("defects"),
+    )
+
+
+def _typed(rows: DataFrame, mapping: SourceMapping, *, business_zone: str) -> DataFrame:
+    feed = mapping.events
+    raw = {name: F.col(f"raw.`{name}`") for name in mapping.files.columns if name != mapping.subject.column}
+    local_ts = F.try_to_timestamp(raw[feed.event_ts], F.lit(feed.event_ts_format))
+    event_ts = F.to_utc_timestamp(local_ts, mapping.time_zone)
+    return rows.select(
+        "*",
+        _event_type(mapping).alias("event_type"),
+        event_ts.alias("event_ts"),
+        F.to_date(F.from_utc_timestamp(event_ts, business_zone)).alias("event_date"),
+        raw[feed.order_id].alias("order_id"),
+        raw[feed.item_id].alias("item_id"),
+        raw[feed.quantity].try_cast(_MONEY).alias("quantity"),
+        raw[feed.unit_price].try_cast(_MONEY).alias("unit_price"),
+        F.lit(mapping.currency).alias("currency"),
+        raw[feed.description].alias("description"),
     )
 
 
@@ -155,10 +160,10 @@ def item_observations(rows: DataFrame, mapping: SourceMapping, *, business_zone:
 
 
 def _sales(rows: DataFrame, mapping: SourceMapping, description: str, *, business_zone: str) -> DataFrame:
-    typed = events(rows, mapping, business_zone=business_zone)
+    typed = _typed(rows, mapping, business_zone=business_zone)
     is_sale = (F.col("event_type") == EventType.PURCHASE) & (F.col("quantity") > 0) & (F.col("unit_price") > 0)
-    text = F.get_json_object("payload", f"$['{description}']")
-    return typed.where(is_sale & F.col("event_ts").isNotNull()).withColumn("description", F.trim(text))
+    text = F.nullif(F.trim(F.col(f"raw.`{description}`")), F.lit(""))
+    return typed.where(is_sale & F.col("event_ts").isNotNull()).withColumn("description", text)
 
 
 def customer_observations(rows: DataFrame, mapping: SourceMapping, *, business_zone: str) -> DataFrame:
@@ -168,8 +173,8 @@ def customer_observations(rows: DataFrame, mapping: SourceMapping, *, business_z
     """
     if mapping.customers is None:
         raise ValueError(f"{mapping.name} has no customers feed")
-    typed = events(rows, mapping, business_zone=business_zone)
-    country = F.trim(F.get_json_object("payload", f"$['{mapping.customers.country}']"))
+    typed = _typed(rows, mapping, business_zone=business_zone)
+    country = F.nullif(F.trim(F.col(f"raw.`{mapping.customers.country}`")), F.lit(""))
     observed = F.struct("event_ts", "line_sha256", "country")
     return (
         typed.where(F.col("subject_key").isNotNull() & F.col("event_ts").isNotNull())

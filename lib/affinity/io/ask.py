@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import duckdb
@@ -84,7 +85,8 @@ def query(connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str,
 
 def ask(root: Root, sql: str, parameters: dict[str, Any] | None = None) -> list[Row]:
     """Rows of one query over the released tables of a root."""
-    return query(connect(root, sql), sql, parameters).records()
+    with closing(connect(root, sql)) as connection:
+        return query(connection, sql, parameters).records()
 
 
 def tables(root: Root) -> list[Row]:

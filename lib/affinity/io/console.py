@@ -45,6 +45,7 @@ def walk_with_progress(platform: Platform, jobs: Sequence[Job], requests: Sequen
                 console.print(line_of(result), soft_wrap=True)
                 progress.advance(task)
                 results.append(result)
+    platform.close()
     return results
 
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from affinity.io.kinds import Done, Work
-from affinity.io.ops import to_json
+from affinity.io.ops import has_old_files, is_fragmented, to_json
 from affinity.io.store import COMMIT_METADATA
 from affinity.tables.catalog import LOG_TABLES
 from affinity.tables.spec import TableSpec
@@ -27,12 +27,17 @@ class MaintainWork(Work):
         return Done(self.publication.release(), {}, metrics)
 
     def _maintain(self, spec: TableSpec) -> int:
+        """One table; what has nothing to expire, to compact or to remove is left as it is, commit included."""
         spark, path = self.platform.spark, self.platform.root.table(spec)
-        self.store.roll_back_unreleased(spec, self.plan.releases.version(spec), self.plan.run_id)
+        released = self.plan.releases.version(spec)
+        self.store.roll_back_unreleased(spec, released, self.plan.run_id)
         n_expired = self._expire(spec)
-        spark.sql(f"OPTIMIZE delta.`{path}`")
-        spark.sql(f"VACUUM delta.`{path}`")
-        self.publication.add(spec.full_name, [None], self.store.version(spec), is_maintenance=True)
+        if is_fragmented(self.platform.root, spec):
+            spark.sql(f"OPTIMIZE delta.`{path}`")
+        if has_old_files(self.platform.root, spec):
+            spark.sql(f"VACUUM delta.`{path}`")
+        if (version := self.store.version(spec)) != released:
+            self.publication.add(spec.full_name, [None], version, is_maintenance=True)
         return n_expired
 
     def _expire(self, spec: TableSpec) -> int:

@@ -1,8 +1,10 @@
 """The small tables of ops, read and written without a JVM."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow as pa
@@ -23,6 +25,8 @@ _PRIMITIVES = {
     "date": ("date", pa.date32()),
     "timestamp": ("timestamp", pa.timestamp("us", tz="UTC")),
 }
+_LARGE_BYTES = 128 * 2**20
+_FRAGMENTS = 4
 _again = retry(
     retry=retry_if_exception_type(CommitFailedError),
     stop=stop_after_attempt(8),
@@ -138,6 +142,19 @@ def current_version(root: Root, spec: TableSpec) -> int | None:
 def table_properties(root: Root, spec: TableSpec) -> dict[str, str | None]:
     """The properties a table was made with."""
     return dict(DeltaTable(str(root.table(spec))).metadata().configuration)
+
+
+def is_fragmented(root: Root, spec: TableSpec) -> bool:
+    """Whether some partition of the current version lies in several files that could be one."""
+    actions = DeltaTable(str(root.table(spec))).get_add_actions(flatten=True)
+    sizes = zip(actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True)
+    small = Counter(str(PurePosixPath(path).parent) for path, n_bytes in sizes if n_bytes < _LARGE_BYTES)
+    return any(n > _FRAGMENTS for n in small.values())
+
+
+def has_old_files(root: Root, spec: TableSpec) -> bool:
+    """Whether there are files that no version of the last week needs."""
+    return bool(DeltaTable(str(root.table(spec))).vacuum(retention_hours=None, dry_run=True))
 
 
 def _run_id(metadata: str | None) -> str | None:

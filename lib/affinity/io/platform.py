@@ -3,8 +3,10 @@
 import hashlib
 import json
 from functools import cached_property, lru_cache
+from importlib import import_module
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import affinity
@@ -39,7 +41,16 @@ class Platform:
         """The one Spark session."""
         from affinity.io.session import spark_session
 
-        return self._session or spark_session(self.config, self.root)
+        if self._session is not None:
+            return self._session
+        # What takes seconds to import is imported while the JVM starts.
+        Thread(target=_import_slow_libraries, daemon=True).start()
+        return spark_session(self.config, self.root)
+
+    def close(self) -> None:
+        """End the session, if this process made one."""
+        if "spark" in self.__dict__ and self._session is None:
+            self.spark.stop()
 
     @property
     def application_id(self) -> str | None:
@@ -64,6 +75,11 @@ class Platform:
         from affinity.io.tracking import Tracker
 
         return Tracker(self.spark, self.root)
+
+
+def _import_slow_libraries() -> None:
+    for name in ("great_expectations", "mlflow.spark"):
+        import_module(name)
 
 
 @lru_cache(maxsize=1)

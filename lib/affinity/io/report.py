@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -52,13 +53,14 @@ def write_report(root: Root, as_of: date | None = None, out: Path | None = None)
     """
     releases = Releases.of(OpsStore(root))
     day = _released_day(releases, as_of)
-    connection = ask.connect(root)
+    with closing(ask.connect(root)) as connection:
+        asked = {name: _asked(connection, sql, day) for name, sql in QUERIES.items()}
     page = (
         _environment()
         .get_template("report.html.j2")
         .render(
             as_of=day,
-            asked={name: _asked(connection, sql, day) for name, sql in QUERIES.items()},
+            asked=asked,
             runs=ask.runs(root, 25),
             tables=ask.tables(root),
             version=affinity.__version__,
