@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from affinity.core.vocabulary import Status
 from affinity.io.chain import walk
 from affinity.io.job import Job
+from affinity.io.log import logged_to
 from affinity.io.plan import Request
 from affinity.io.platform import Platform
 from affinity.io.runner import Result
@@ -34,7 +35,8 @@ def walk_with_progress(platform: Platform, jobs: Sequence[Job], requests: Sequen
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    log = platform.root.path / "logs" / "affinity.jsonl"
+    with logged_to(log), Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("starting", total=len(jobs) * len(requests))
         for request in requests:
             if len(requests) > 1:

@@ -3,7 +3,10 @@
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 _FIELDS = ("run_id", "attempt_id", "reason", "job")
 
@@ -22,6 +25,22 @@ class _JsonLines(logging.Formatter):
         return json.dumps(
             entry, ensure_ascii=True
         )  # a line break or control character in a value stays inside its line
+
+
+@contextmanager
+def logged_to(file: Path) -> Iterator[None]:
+    """Append our log to a file as JSON lines, where the terminal belongs to a person."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(file, encoding="utf-8", delay=True)
+    handler.setFormatter(_JsonLines())
+    ours = logging.getLogger("affinity")
+    ours.addHandler(handler)
+    ours.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        ours.removeHandler(handler)
+        handler.close()
 
 
 def start_log(program: str, *, level: int = logging.INFO) -> None:
