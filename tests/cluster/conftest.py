@@ -21,7 +21,7 @@ SUBMIT_OPTIONS = (
     "--conf spark.ui.enabled=false --conf spark.sql.shuffle.partitions=4 --conf spark.driver.host=127.0.0.1 "
     "--conf spark.driver.bindAddress=127.0.0.1 --conf spark.sql.sources.parallelPartitionDiscovery.parallelism=4 "
     "--conf spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=1 "
-    "--conf spark.executor.extraJavaOptions=-XX:TieredStopAtLevel=1"
+    "--conf spark.executor.extraJavaOptions=-Xss16m -XX:TieredStopAtLevel=1"
 )
 
 
