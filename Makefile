@@ -12,7 +12,7 @@ LOCK_ENV := build/lock-env
 COMPILE := $(LOCK_ENV)/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(ARGS)
 
-.PHONY: help env demo test lint bench docs lock clean java
+.PHONY: help env demo test soak lint bench docs lock clean java
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
@@ -22,8 +22,11 @@ env: java $(VENV)/.jars  ## make .venv from the lock, install the project, fetch
 demo: env  ## run the whole chain on nine months of real orders
 	@$(BIN)/affinity demo
 
-test: lint  ## lint, then all tests (ARGS="-k rules" chooses)
-	@$(BIN)/python -m pytest $(ARGS)
+test: lint  ## lint, then the tests (ARGS="-k rules" chooses)
+	@$(BIN)/python -m pytest -m "not cluster and not slow" $(ARGS)
+
+soak: env  ## the long tests: the chain on a standalone cluster, two drivers racing (about 20 minutes)
+	@$(BIN)/python -m pytest -m "cluster or slow" $(ARGS)
 
 lint: env  ## ruff, mypy and the import contracts
 	@$(BIN)/ruff check --quiet --output-format concise

@@ -91,7 +91,8 @@ class Shop:
 
     def manifest(self) -> list[Row]:
         """The manifest as released."""
-        return self.platform.ops.read(ops.FILES, Releases.of(self.platform.ops).version(ops.FILES))
+        version = Releases.of(self.platform.ops).version(ops.FILES)
+        return [] if version is None else self.platform.ops.read(ops.FILES, version)
 
     def versions(self) -> dict[str, int | None]:
         """The released version of every table of events."""

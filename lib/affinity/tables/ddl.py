@@ -1,5 +1,6 @@
 """SQL made from specifications."""
 
+from affinity.core.vocabulary import Severity
 from affinity.tables.spec import Column, TableSpec
 
 SPEC_VERSION = "affinity.spec_version"
@@ -7,8 +8,9 @@ _WITHOUT_STATS = ("string", "boolean", "array<string>")  # ids and texts would s
 
 
 def properties(spec: TableSpec) -> dict[str, str]:
-    """Delta table properties: readable everywhere, change feed on, checks as constraints, no ids in the statistics."""
-    checks = {f"delta.constraints.{check.name}": check.predicate for check in spec.checks}
+    """Delta table properties: readable everywhere, change feed on, critical checks as constraints, no ids in statistics."""
+    critical = [check for check in spec.checks if check.severity is Severity.CRITICAL]
+    checks = {f"delta.constraints.{check.name}": check.predicate for check in critical}
     indexed = [c.name for c in spec.columns if c.type not in _WITHOUT_STATS]
     return {
         SPEC_VERSION: str(spec.version),
