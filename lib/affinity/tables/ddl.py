@@ -8,7 +8,7 @@ _WITHOUT_STATS = ("string", "boolean", "array<string>")  # ids and texts would s
 
 
 def properties(spec: TableSpec) -> dict[str, str]:
-    """Delta table properties: readable everywhere, change feed on, critical checks as constraints, no ids in statistics."""
+    """Delta table properties: readable everywhere, change feed on, critical checks as constraints, no ids in stats."""
     critical = [check for check in spec.checks if check.severity is Severity.CRITICAL]
     checks = {f"delta.constraints.{check.name}": check.predicate for check in critical}
     indexed = [c.name for c in spec.columns if c.type not in _WITHOUT_STATS]
