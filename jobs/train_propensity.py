@@ -1,15 +1,12 @@
 """silver.events → model propensity: logistic regression, judged on a later cut than it learnt from."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 
 from pydantic import Field
-from pyspark.ml import PipelineModel
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from affinity.algorithms import logistic_regression as propensity
-from affinity.features.customers import customer_features
-from affinity.features.labels import with_label
+from affinity.features.labels import labelled_customers
 from affinity.io.entry import main
 from affinity.io.job import Challenger, Inputs, Job, Kind, Outputs
 from affinity.tables import models, silver
@@ -24,35 +21,22 @@ class TrainPropensity(propensity.PropensityConfig):
 
 def transform(inputs: Inputs, settings: TrainPropensity) -> Outputs:
     """Learn two horizons ago, judge one horizon ago beside recency alone, and keep the model of the newest labels."""
-    horizon = timedelta(days=settings.horizon_days)
-    train = _labelled(inputs[silver.EVENTS], inputs.cut - 2 * horizon, settings).persist()
-    test = _labelled(inputs[silver.EVENTS], inputs.cut - horizon, settings).persist()
-    recency_config = propensity.recency_only(settings)
-    judged = _scored(propensity.fit(train, settings), test)
-    recency = _scored(propensity.fit(train, recency_config), test)
+    events, days = inputs[silver.EVENTS], settings.horizon_days
+    cuts = [inputs.cut - n * timedelta(days=days) for n in (2, 1)]
+    train, test = (labelled_customers(events, as_of=cut, horizon_days=days).persist() for cut in cuts)
+    judged = propensity.apply_labelled(propensity.fit(train, settings), test)
+    recency = propensity.apply_labelled(propensity.fit(train, propensity.recency_only(settings)), test)
     base_rate = train.agg(F.mean("label")).collect()[0][0]
     metrics = propensity.evaluate(judged, recency=recency, base_rate=base_rate)
-    final = propensity.fit(test, settings)
     challenger = Challenger(
         models.PROPENSITY,
         metric_name="auc",
         metric=metrics.get("auc"),
         baseline=metrics.get("recency_auc"),
-        pipeline=final,
+        pipeline=propensity.fit(test, settings),
         max_drop=settings.max_drop,
     )
     return Outputs(challenger=challenger, metrics=metrics, release=(train, test))
-
-
-def _labelled(events: DataFrame, cut: date, settings: TrainPropensity) -> DataFrame:
-    features = customer_features(events, as_of=cut)
-    return with_label(features, events, as_of=cut, horizon_days=settings.horizon_days)
-
-
-def _scored(model: PipelineModel, labelled: DataFrame) -> DataFrame:
-    return propensity.apply(model, labelled).join(
-        labelled.select("customer_id", "label"), on="customer_id", how="inner"
-    )
 
 
 JOB = Job(

@@ -82,6 +82,14 @@ def apply(pipeline: PipelineModel, features: DataFrame) -> DataFrame:
     return scored.select("customer_id", vector_to_array(F.col("probability"))[1].alias("probability"))
 
 
+def apply_labelled(pipeline: PipelineModel, labelled: DataFrame) -> DataFrame:
+    """Score customers whose label is known.
+
+    Columns in: ``apply``'s and label. Columns out: customer_id, probability, label.
+    """
+    return apply(pipeline, labelled).join(labelled.select("customer_id", "label"), on="customer_id", how="inner")
+
+
 def deciles(scores: DataFrame) -> DataFrame:
     """Add the tenth that a customer is in.
 

@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from affinity.core.vocabulary import EventType
+from affinity.features.customers import customer_features
 from affinity.features.events import is_type, within
 
 
@@ -22,3 +23,11 @@ def with_label(features: DataFrame, events: DataFrame, *, as_of: date, horizon_d
         *(features[name] for name in features.columns),
         F.col("_bought").isNotNull().cast("double").alias("label"),
     )
+
+
+def labelled_customers(events: DataFrame, *, as_of: date, horizon_days: int) -> DataFrame:
+    """What was known of each customer before a date, and whether they bought within the horizon from it.
+
+    Columns in: silver.events. Columns out: those of ``customer_features``, and ``label`` as ``with_label`` adds it.
+    """
+    return with_label(customer_features(events, as_of=as_of), events, as_of=as_of, horizon_days=horizon_days)
