@@ -37,8 +37,9 @@ lint: env  ## ruff, mypy and the import contracts
 bench: env  ## measure against the peers (ARGS chooses rows)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-docs: env  ## write the generated pages of docs/ anew
+docs: env  ## write the generated pages of docs/ and the Airflow DAG anew
 	@$(BIN)/affinity docs
+	@$(BIN)/affinity dag >deploy/airflow/affinity_dag.py
 
 lock: $(LOCK_ENV)/bin/uv  ## renew the locks from pyproject.toml (ARGS=--upgrade moves every pin)
 	@$(COMPILE) --group dev --output-file requirements-dev.lock

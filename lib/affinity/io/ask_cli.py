@@ -21,7 +21,7 @@ Jobs = Callable[[], "Sequence[Job]"]
 
 
 def register(app: typer.Typer, jobs: Jobs) -> None:
-    """Add the commands to ``app``; ``jobs`` are looked up only where the documentation is made."""
+    """Add the commands to ``app``; ``jobs`` are looked up only where they are described."""
     app.command("tables")(tables)
     app.command("sql")(sql)
     app.command("runs")(runs)
@@ -31,6 +31,7 @@ def register(app: typer.Typer, jobs: Jobs) -> None:
     app.add_typer(customers, name="customer")
     app.command("report")(report)
     app.command("docs")(_docs(jobs))
+    app.command("dag")(_dag(jobs))
 
 
 def tables(
@@ -144,6 +145,16 @@ def _docs(jobs: Jobs) -> Callable[..., None]:
             raise typer.Exit(int(ExitCode.BAD_INPUT))
 
     return docs
+
+
+def _dag(jobs: Jobs) -> Callable[..., None]:
+    def dag() -> None:
+        """Print the jobs as a DAG file for Airflow 3."""
+        from affinity.io.airflow import render
+
+        typer.echo(render(jobs()), nl=False)
+
+    return dag
 
 
 def _typed_customer(settings: "Config", source: str | None) -> str:
