@@ -12,7 +12,7 @@ LOCK_ENV := build/lock-env
 COMPILE := $(LOCK_ENV)/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(ARGS)
 
-.PHONY: help env demo test soak lint bench docs lock clean java
+.PHONY: help env demo test cluster soak lint bench docs lock clean java
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
@@ -23,10 +23,13 @@ demo: env  ## run the whole chain on nine months of real orders
 	@$(BIN)/affinity demo
 
 test: lint  ## lint, then the tests (ARGS="-k rules" chooses)
-	@$(BIN)/python -m pytest -m "not cluster and not slow" $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not cluster and not slow" $(ARGS)
 
-soak: env  ## the long tests: the chain on a standalone cluster, two drivers racing (about 20 minutes)
-	@$(BIN)/python -m pytest -m "cluster or slow" $(ARGS)
+cluster: env  ## the chain by spark-submit on a standalone master and two workers, compared with a local run
+	@$(BIN)/python -m pytest -m cluster $(ARGS)
+
+soak: env  ## the long tests: two drivers that race for one table
+	@$(BIN)/python -m pytest -m "slow and not cluster" $(ARGS)
 
 lint: env  ## ruff, mypy and the import contracts
 	@$(BIN)/ruff check --quiet --output-format concise

@@ -62,26 +62,26 @@ def run(
     wait: options.Wait = 0,
 ) -> None:
     """Walk all jobs for one date, or date by date, in one Spark session."""
-    from affinity.io.chain import check, exit_code, forecast, requests
-    from affinity.io.chain import every as dates_of
-    from affinity.io.console import show_results, walk_with_progress
+    from affinity.io.chain import check, check_dates, exit_code, requests
+    from affinity.io.console import show_forecast, walk_with_progress
     from affinity.io.plan import Request
+    from affinity.io.platform import Platform
     from affinity.jobs.catalog import JOBS
 
-    dates = _dates(as_of, from_, to, every, dates_of)
-    platform = options.platform_of(config, env, root, set_, create=not dry_run)
+    dates = _dates(as_of, from_, to, every)
+    settings = options.config_of(config, env, root, set_)
     request = Request(dates[0], source, landing, restate, wait)
-    check(platform, JOBS, request, dates)
+    landed = check(settings, JOBS, request)
+    looking = Platform.open(settings, create=False, may_be_missing=True)
+    check_dates(looking.ops, landed, dates)
     if dry_run:
-        show_results(list(forecast(platform, JOBS, request)))
+        show_forecast(looking, JOBS, requests(request, dates))
         return
-    results = walk_with_progress(platform, JOBS, requests(request, dates))
+    results = walk_with_progress(Platform.open(settings), JOBS, requests(request, dates))
     raise typer.Exit(int(exit_code(results)))
 
 
-def _dates(
-    as_of: datetime | None, first: datetime | None, last: datetime | None, every: str, dates_of: object
-) -> list[date]:
+def _dates(as_of: datetime | None, first: datetime | None, last: datetime | None, every: str) -> list[date]:
     from affinity.io.chain import every as dates_between
 
     if as_of and not (first or last):
@@ -113,7 +113,7 @@ def job(
     from affinity.jobs.catalog import JOBS
 
     chosen = find(name, JOBS)
-    platform = options.platform_of(config, env, root, set_, create=True)
+    platform = options.platform_of(config, env, root, set_)
     request = Request(as_of.date() if as_of else None, source, landing, restate, wait)
     (result,) = walk_with_progress(platform, [chosen], [request])
     raise typer.Exit(int(result.exit_code))
@@ -147,7 +147,7 @@ def demo(
     from affinity.io.summary import show_summary
     from affinity.jobs.catalog import JOBS
 
-    platform = options.platform_of(config, env, root, set_, create=True)
+    platform = options.platform_of(config, env, root, set_)
     landing = shop.unpack(platform.root.path / "landing" / shop.SOURCE)
     results = walk_with_progress(platform, JOBS, [Request(shop.AS_OF, shop.SOURCE, landing)])
     if code := exit_code(results):

@@ -6,6 +6,7 @@ from pydantic import Field
 from pyspark.ml import PipelineModel
 
 from affinity.algorithms import fpgrowth
+from affinity.core.errors import NotYet
 from affinity.features.baskets import baskets
 from affinity.features.items import current_items
 from affinity.io.entry import main
@@ -17,17 +18,33 @@ class MineRules(fpgrowth.RulesConfig):
     """FPGrowth and the span of its baskets."""
 
     window_days: int = Field(ge=1, description="Baskets of this many days before as_of")
+    min_count: int = Field(ge=2, description="Least number of baskets that min_support must come to; below it, not yet")
 
 
 def transform(inputs: Inputs, settings: MineRules) -> Outputs:
-    """Mine the baskets of the window, anonymous ones and fees included; publish the rules between goods."""
+    """Mine the baskets of the window, anonymous ones and fees included; publish the rules between goods.
+
+    Raises:
+        NotYet: there are too few baskets to tell chance from habit, or no rule reaches the thresholds.
+    """
     start = inputs.cut - timedelta(days=settings.window_days)
     found = baskets(inputs[silver.EVENTS], as_of=inputs.cut, start=start).persist()
     n_baskets = found.count()
+    if (count := fpgrowth.least_count(n_baskets, settings)) < settings.min_count:
+        found.unpersist()
+        raise NotYet(
+            f"{n_baskets} baskets before {inputs.cut}: min_support {settings.min_support} of them is {count}, and a "
+            f"rule is believed from min_count = {settings.min_count} on"
+        )
     model = fpgrowth.fit(found, settings)
     items = current_items(inputs[silver.ITEMS], as_of=inputs.cut)
     rules = fpgrowth.of_goods(fpgrowth.rules(model, n_baskets, settings), items).persist()
     n_itemsets, n_rules = model.freqItemsets.count(), rules.count()
+    release = (found, rules, model.freqItemsets)
+    if not n_rules:
+        for frame in release:
+            frame.unpersist()
+        raise NotYet(f"none of {n_itemsets} frequent itemsets of {n_baskets} baskets makes a rule by the thresholds")
     challenger = Challenger(
         models.RULES, metric_name="n_rules", metric=float(n_rules), baseline=1.0, pipeline=PipelineModel([model])
     )
@@ -37,7 +54,7 @@ def transform(inputs: Inputs, settings: MineRules) -> Outputs:
         "n_rules": float(n_rules),
         "baseline_lift": 1.0,
     }
-    return Outputs({gold.ASSOCIATION_RULES: rules}, challenger, metrics, release=(found, rules, model.freqItemsets))
+    return Outputs({gold.ASSOCIATION_RULES: rules}, challenger, metrics, release=release)
 
 
 JOB = Job(

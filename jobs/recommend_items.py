@@ -16,6 +16,11 @@ class RecommendItems(Settings):
     """How many items a customer gets."""
 
     top_k: int = Field(ge=1, le=1000, description="Items per customer")
+    max_item_factor_bytes: int = Field(
+        default=als.AlsConfig.model_fields["max_item_factor_bytes"].default,
+        ge=1,
+        description="Most memory per worker for the factors of all items",
+    )
 
 
 def transform(inputs: Inputs, settings: RecommendItems) -> Outputs:
@@ -24,9 +29,8 @@ def transform(inputs: Inputs, settings: RecommendItems) -> Outputs:
     items = current_items(inputs[silver.ITEMS], as_of=inputs.cut)
     bought = interactions(inputs[silver.EVENTS], items, as_of=inputs.cut)
     factors = als.AlsModel(item_factors=model.frames["items"], customer_factors=model.frames["customers"])
-    ranked = als.recommend_or_popular(
-        factors, inputs[gold.CUSTOMER_FEATURES], bought, items, als.AlsConfig(top_k=settings.top_k, seed=0)
-    )
+    config = als.AlsConfig(top_k=settings.top_k, max_item_factor_bytes=settings.max_item_factor_bytes, seed=0)
+    ranked = als.recommend_or_popular(factors, inputs[gold.CUSTOMER_FEATURES], bought, items, config)
     return Outputs({gold.RECOMMENDATIONS: ranked.withColumn("model_version", F.lit(model.version))})
 
 

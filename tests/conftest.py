@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from affinity.io.jars import jars
 from affinity.io.session import fixed_settings
@@ -21,10 +20,13 @@ os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
 os.environ.setdefault("AFFINITY_DEBUG", "1")  # a defect shows its trace instead of a masked line
 
 DATA = Path(os.environ.get("AFFINITY_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-_RETAIL_LINE = (
-    "InvoiceNo string, StockCode string, Description string, Quantity int, InvoiceDate string, "
-    "UnitPrice decimal(18,4), CustomerID string, Country string"
-)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several workers: one file on one worker, and all that looks at the one chain of e2e on the same."""
+    for item in items:
+        name = "e2e" if item.path.parent.name == "e2e" else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(scope="session")
@@ -70,27 +72,6 @@ def data_folder() -> Path:
     return DATA
 
 
-@pytest.fixture(scope="session")
-def retail_events(spark: SparkSession, data_folder: Path) -> Iterator[DataFrame]:
-    """Online Retail as silver.events, straight from its files; cached for the run."""
-    folder = data_folder / "online_retail"
-    if not folder.is_dir():
-        pytest.skip(f"Online Retail is not at {folder}; set AFFINITY_DATA to the folder that holds online_retail/")
-    lines = spark.read.schema(_RETAIL_LINE).option("header", True).csv(str(folder / "*.csv"))
-    events = _as_events(lines).cache()
-    yield events
-    events.unpersist()
-
-
-@pytest.fixture(scope="session")
-def retail_items(retail_events: DataFrame) -> Iterator[DataFrame]:
-    """The items of Online Retail: a stock code of five digits is a product, anything else is postage or a fee."""
-    is_product = F.col("item_id").rlike("^[0-9]{5}")
-    items = retail_events.select("item_id", is_product.alias("is_recommendable")).distinct().cache()
-    yield items
-    items.unpersist()
-
-
 def _event(number: int, **given: Any) -> dict[str, Any]:
     day = given.get("event_date", date(2011, 1, 1))
     amount = given.get("amount", 1)
@@ -110,26 +91,3 @@ def _event(number: int, **given: Any) -> dict[str, Any]:
         "run_id": "run",
     }
     return defaults | given | {"event_date": day, "amount": None if amount is None else Decimal(amount)}
-
-
-def _as_events(lines: DataFrame) -> DataFrame:
-    """Purchases and returns; lines without a price and stock corrections (negative, no price) are neither."""
-    is_return = F.col("InvoiceNo").startswith("C") | (F.col("Quantity") < 0)
-    quantity = F.abs("Quantity").cast("decimal(18,4)")
-    return lines.where("UnitPrice > 0 AND Quantity <> 0").select(
-        F.monotonically_increasing_id().cast("string").alias("event_id"),
-        F.lit("online_retail").alias("source"),
-        F.when(is_return, "return").otherwise("purchase").alias("event_type"),
-        F.to_timestamp("InvoiceDate", "yyyy-MM-dd HH:mm:ss").alias("event_ts"),
-        F.to_date(F.substring("InvoiceDate", 1, 10)).alias("event_date"),
-        F.regexp_replace("CustomerID", r"\.0$", "").alias("customer_id"),
-        F.col("InvoiceNo").alias("order_id"),
-        F.col("StockCode").alias("item_id"),
-        quantity.alias("quantity"),
-        F.col("UnitPrice").alias("unit_price"),
-        (quantity * F.col("UnitPrice")).cast("decimal(18,4)").alias("amount"),
-        F.lit("GBP").alias("currency"),
-        F.array().cast("array<string>").alias("defects"),
-        F.sha2(F.input_file_name(), 256).alias("file_id"),
-        F.lit("run").alias("run_id"),
-    )

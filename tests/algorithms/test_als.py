@@ -1,12 +1,9 @@
-from datetime import date
-
 import pytest
 from pyspark.ml.recommendation import ALS
 
 from affinity.algorithms import als
 from affinity.algorithms.als import AlsConfig, AlsModel
 from affinity.core.errors import BadInput, NotYet
-from affinity.features.interactions import interactions, unseen
 
 PAIRS = "customer_id string, item_id string, weight double"
 TEA, CUP, POT, MILK = "tea", "cup", "pot", "milk"
@@ -182,17 +179,3 @@ def test_which_is_better_is_said_by_the_interval():
     assert als.better({"ndcg_difference_low": 0.01, "ndcg_difference_high": 0.02}) == "als"
     assert als.better({"ndcg_difference_low": -0.02, "ndcg_difference_high": -0.01}) == "popularity"
     assert als.better({"ndcg_difference_low": 0.0, "ndcg_difference_high": 0.0}) == "neither"
-
-
-@pytest.mark.slow
-@pytest.mark.needs_data
-def test_online_retail_is_measured_honestly(retail_events, retail_items):
-    cut, end = date(2011, 8, 4), date(2011, 9, 1)
-    before = interactions(retail_events, retail_items, as_of=cut).cache()
-    relevant = unseen(interactions(retail_events, retail_items, as_of=end, start=cut), before).cache()
-    settings = AlsConfig(seed=42)
-    metrics = als.evaluate(als.fit(before, settings), before, relevant, retail_items, settings)
-    assert metrics["n_customers"] > 500
-    assert metrics["ndcg_difference_low"] < metrics["ndcg_difference"] < metrics["ndcg_difference_high"]
-    assert metrics["ndcg_difference"] == pytest.approx(metrics["als_ndcg"] - metrics["popularity_ndcg"])
-    assert als.better(metrics) != "popularity"

@@ -1,11 +1,7 @@
-from datetime import date
-from math import ceil
-
 import pytest
 
 from affinity.algorithms import fpgrowth
 from affinity.algorithms.fpgrowth import RulesConfig
-from affinity.features.baskets import baskets
 
 
 @pytest.fixture
@@ -54,22 +50,8 @@ def test_itemsets_are_mined_once(spark):
     model = fpgrowth.fit(frame, RulesConfig(min_support=0.5))
     assert model.freqItemsets.storageLevel.useMemory
     assert "InMemoryTableScan" in model.freqItemsets._jdf.queryExecution().executedPlan().toString()
-    fpgrowth.release(model)
+    model.freqItemsets.unpersist()
     assert not model.freqItemsets.storageLevel.useMemory
-
-
-@pytest.mark.slow
-@pytest.mark.needs_data
-def test_itemsets_of_online_retail(retail_events):
-    carts = baskets(retail_events, as_of=date(2011, 9, 1)).cache()
-    model = fpgrowth.fit(carts, RulesConfig(min_support=0.01))
-    freqs = [row.freq for row in model.freqItemsets.select("freq").collect()]
-    fpgrowth.release(model)
-    n_baskets = carts.count()
-    supports = (0.03, 0.02, 0.015, 0.01)
-    assert n_baskets == 12495
-    assert [sum(freq >= ceil(s * n_baskets) for freq in freqs) for s in supports] == [151, 397, 787, 2193]
-    carts.unpersist()
 
 
 @pytest.fixture(scope="module")
@@ -96,4 +78,4 @@ def test_groceries(groceries, min_support, min_confidence, n_itemsets, n_rules):
         top = rules.first()
         assert (top.antecedent_key, top.consequent, top.n_baskets) == ("liquor|red/blush wine", "bottled beer", 19)
         assert (top.confidence, top.lift) == (pytest.approx(0.9048, abs=5e-5), pytest.approx(11.235, abs=5e-4))
-    fpgrowth.release(model)
+    model.freqItemsets.unpersist()

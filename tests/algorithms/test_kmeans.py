@@ -1,4 +1,3 @@
-from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -9,11 +8,8 @@ from affinity.algorithms import kmeans
 from affinity.algorithms.kmeans import KMeansConfig
 from affinity.algorithms.segment_profiles import profiles
 from affinity.core.errors import NotYet
-from affinity.features.customers import customer_features
 
 FEATURES = "customer_id string, recency_days int, frequency bigint, monetary_amount decimal(18,4), currency string"
-WSSSE = [5003.82, 3744.80, 2993.31, 2557.49, 2259.38, 2044.83, 1881.85]
-SILHOUETTE = [0.634, 0.509, 0.527, 0.476, 0.463, 0.411, 0.403]
 
 
 @pytest.fixture
@@ -23,13 +19,6 @@ def features(spark):
         return spark.createDataFrame(named, FEATURES)
 
     return make
-
-
-@pytest.fixture(scope="module")
-def retail_features(retail_events):
-    features = customer_features(retail_events, as_of=date(2011, 9, 1)).cache()
-    yield features
-    features.unpersist()
 
 
 THREE_KINDS = (
@@ -97,13 +86,3 @@ def test_profiles_by_hand(spark, features):
     high = (1, "recent, frequent orders, high spend", 2, 1 / 2, 400 / 500, 15.0, 3.0, Decimal(200), "GBP")
     low = (2, "lapsed, rare orders, low spend", 2, 1 / 2, 100 / 500, 150.0, 1.0, Decimal(50), "GBP")
     assert rows == [high, low]
-
-
-@pytest.mark.slow
-@pytest.mark.needs_data
-def test_segments_of_online_retail(retail_features):
-    model = kmeans.fit(retail_features, KMeansConfig(seed=20110901))
-    assert [row.k for row in model.sweep] == [2, 3, 4, 5, 6, 7, 8]
-    assert [row.wssse for row in model.sweep] == pytest.approx(WSSSE, rel=0.005)
-    assert [row.silhouette for row in model.sweep] == pytest.approx(SILHOUETTE, abs=0.01)
-    assert model.k == 4

@@ -1,4 +1,3 @@
-from datetime import date
 from math import log1p
 
 import pytest
@@ -7,8 +6,6 @@ from pyspark.sql import functions as F
 from affinity.algorithms import logistic_regression as propensity
 from affinity.algorithms.logistic_regression import PropensityConfig
 from affinity.core.errors import NotYet
-from affinity.features.customers import customer_features
-from affinity.features.labels import with_label
 
 LABELLED = (
     "customer_id string, recency_days int, tenure_days int, mean_gap_days double, net_amount double, label double"
@@ -98,25 +95,3 @@ def test_metrics_stand_beside_two_baselines(spark):
     assert metrics["recency_brier"] == pytest.approx(0.36)
     assert metrics["base_rate_brier"] == pytest.approx((0.75**2 + 0.25**2) / 2)
     assert "base_rate_auc" not in metrics
-
-
-@pytest.mark.slow
-@pytest.mark.needs_data
-def test_online_retail_beats_recency(retail_events):
-    def at(cut):
-        return with_label(
-            customer_features(retail_events, as_of=cut), retail_events, as_of=cut, horizon_days=92
-        ).cache()
-
-    train, test = at(date(2011, 3, 1)), at(date(2011, 6, 1))
-    config = PropensityConfig()
-    base_rate = train.agg(F.mean("label")).first()[0]
-
-    def scored(settings):
-        truth = test.select("customer_id", "label")
-        return propensity.apply(propensity.fit(train, settings), test).join(truth, on="customer_id", how="inner")
-
-    metrics = propensity.evaluate(scored(config), recency=scored(propensity.recency_only(config)), base_rate=base_rate)
-    assert metrics["n"] == 2718
-    assert metrics["auc"] > metrics["recency_auc"] + 0.05
-    assert metrics["brier"] < min(metrics["recency_brier"], metrics["base_rate_brier"])

@@ -19,9 +19,7 @@ LONGEST_SECS = 1200
 SUBMIT_OPTIONS = (
     "--driver-memory 1g --executor-memory 1g --executor-cores 1 --total-executor-cores 2 "
     "--conf spark.ui.enabled=false --conf spark.sql.shuffle.partitions=4 --conf spark.driver.host=127.0.0.1 "
-    "--conf spark.driver.bindAddress=127.0.0.1 --conf spark.sql.sources.parallelPartitionDiscovery.parallelism=4 "
-    "--conf spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=1 "
-    "--conf spark.executor.extraJavaOptions=-Xss16m -XX:TieredStopAtLevel=1"
+    "--conf spark.driver.bindAddress=127.0.0.1 --conf spark.sql.sources.parallelPartitionDiscovery.parallelism=4"
 )
 
 
@@ -96,6 +94,7 @@ def cluster(folder: Path, wheel: Path, bare_python: Path) -> Iterator[Cluster]:
         "MASTER_PORT": str(port),
         "WEB_PORT": str(web_port),
         "SUBMIT_OPTIONS": SUBMIT_OPTIONS,
+        "JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseParallelGC",
         "SPARK_LOCAL_IP": "127.0.0.1",
     }
     try:

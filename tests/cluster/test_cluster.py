@@ -40,7 +40,7 @@ MOST_SILHOUETTE = 0.01
 MOST_PROBABILITY = 1e-3
 LEAST_OVERLAP_AT_10 = 0.9
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 Rows = Callable[[TableSpec], pa.Table]
 
 

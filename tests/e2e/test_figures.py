@@ -2,15 +2,20 @@
 
 import csv
 import json
+import math
 from collections import Counter
+from datetime import date
 from decimal import Decimal
 
 import pytest
 
 from affinity.core.vocabulary import Feed, Strategy
+from affinity.features.baskets import baskets
+from affinity.features.labels import labelled_customers
 from affinity.io.ask import ask
-from affinity.tables import bronze, gold, ops, silver
-from tests.e2e.conftest import Demo
+from affinity.io.releases import Releases
+from affinity.tables import bronze, gold, models, ops, silver
+from tests.e2e.conftest import AS_OF, Demo
 
 DEFECTS = {
     "customer_missing": 88_652,
@@ -19,6 +24,9 @@ DEFECTS = {
     "description_missing": 1_161,
     "repeated_line": 2_483,
 }
+# Within-cluster sums of squares and silhouettes for 2 to 8 segments, of an independent program.
+WSSSE = [5003.82, 3744.80, 2993.31, 2557.49, 2259.38, 2044.83, 1881.85]
+SILHOUETTE = [0.634, 0.509, 0.527, 0.476, 0.463, 0.411, 0.403]
 
 
 def test_every_line_of_every_file_is_in_bronze(demo: Demo) -> None:
@@ -97,7 +105,34 @@ def test_stock_codes_keep_their_case(demo: Demo) -> None:
     assert (row["codes"], row["codes"] - row["upper_codes"]) == (3_774, 94)
 
 
-def test_the_baskets_and_itemsets_behind_the_rules(demo: Demo) -> None:
+def test_segments_of_every_number(demo: Demo) -> None:
+    metrics = _metrics(demo, "train_segments")
+    assert [metrics[f"wssse_k{k}"] for k in range(2, 9)] == pytest.approx(WSSSE, rel=0.005)
+    assert [metrics[f"silhouette_k{k}"] for k in range(2, 9)] == pytest.approx(SILHOUETTE, abs=0.01)
+    assert metrics["k"] == 4
+
+
+def test_baskets(demo: Demo) -> None:
+    carts = baskets(demo.read(silver.EVENTS), as_of=AS_OF)
+    sizes = carts.selectExpr("count(*)", "round(avg(size(items)), 2)", "max(size(items))").collect()
+    assert tuple(sizes[0]) == (12_495, 24.67, 704)
+
+
+def test_itemsets_of_every_support(demo: Demo) -> None:
+    champion = Releases.of(demo.platform.ops).model(models.RULES, AS_OF)
+    assert champion is not None
+    (growth,) = demo.platform.tracker.load(models.RULES, champion).required_pipeline.stages
+    counts = [row["freq"] for row in growth.freqItemsets.select("freq").collect()]
+    found = [sum(n >= math.ceil(support * 12_495) for n in counts) for support in (0.03, 0.02, 0.015, 0.01)]
+    assert found == [151, 397, 787, 2_193]
+
+
+def test_who_comes_back_within_a_quarter(demo: Demo) -> None:
+    labelled = labelled_customers(demo.read(silver.EVENTS), as_of=date(2011, 6, 1), horizon_days=92)
+    assert tuple(labelled.selectExpr("count(*)", "sum(label)").collect()[0]) == (2_718, 1_349.0)
+
+
+def test_the_rules_behind_the_slice(demo: Demo) -> None:
     metrics = _metrics(demo, "mine_rules")
     assert metrics["n_baskets"] == 12_495
     assert metrics["n_itemsets"] == 2_193

@@ -2,10 +2,14 @@
 
 from datetime import date
 
+import pytest
+
 from affinity.core.vocabulary import Status
+from affinity.io import plan
 from affinity.io.chain import forecast
 from affinity.io.digest import spark_digest
 from affinity.io.plan import Request
+from affinity.io.releases import Releases
 from affinity.jobs.catalog import JOBS
 from affinity.tables import gold
 from tests.e2e.conftest import AS_OF, Demo
@@ -21,11 +25,17 @@ def test_a_second_and_third_run_find_nothing_to_do(demo: Demo) -> None:
     assert demo.versions() == before
 
 
-def test_a_restated_slice_is_equal_and_there_once(demo: Demo) -> None:
+def test_a_restated_slice_is_equal_and_there_once(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
     before = _features_digest(demo)
-    (result,) = [demo.run("build_features", AS_OF, restate=True)]
-    assert result.status in (Status.DONE, Status.NOTHING_TO_DO)
+    monkeypatch.setattr(plan, "code_version", lambda: "another release")
+
+    kept, done = demo.run("build_features", AS_OF), demo.run("build_features", AS_OF, restate=True)
+
+    assert (kept.status, done.status) == (Status.KEPT, Status.DONE)
     assert _features_digest(demo) == before
+    released = Releases.of(demo.platform.ops).slice(gold.CUSTOMER_FEATURES, AS_OF)
+    assert released is not None
+    assert released.run_id == done.run_id
 
 
 def test_an_older_date_after_a_newer_one(demo: Demo) -> None:

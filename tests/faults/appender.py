@@ -1,6 +1,7 @@
 """A driver that appends commits to one table: ``appender.py FOLDER NAME N [lease]``."""
 
 import sys
+from datetime import date
 from pathlib import Path
 
 from pyspark.sql import DataFrame
@@ -8,6 +9,7 @@ from pyspark.sql import DataFrame
 from affinity.io.leases import leases
 from affinity.io.ops import to_json
 from affinity.tables import ops
+from affinity.tables.ddl import frame_schema
 from tests.shop import Shop
 
 SPEC = ops.TOUCHED
@@ -16,9 +18,7 @@ SPEC = ops.TOUCHED
 def main() -> None:
     folder, name, n = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     shop = Shop(folder, overrides=["spark.master=local[1]"])
-    row = shop.platform.spark.createDataFrame(
-        [(name, None, None)], "run_id string, event_date date, customer_id string"
-    )
+    row = shop.platform.spark.createDataFrame([(name, date(2011, 1, 4), None)], frame_schema(SPEC))
     (folder / f"{name}.ready").touch()
     while not (folder / "go").exists():
         pass

@@ -1,14 +1,20 @@
 """A driver that is killed leaves nothing a reader trusts, and the next run puts it right."""
 
+import os
+import time
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
 import pytest
+from pyspark.sql import DataFrame
 
 from affinity.core.vocabulary import Status
 from affinity.io.ops import commits, current_version
 from affinity.io.releases import Releases
 from affinity.tables import bronze, gold, silver
+from affinity.tables.ddl import frame_schema
+from tests.faults.appender import SPEC
 from tests.faults.toys import TWO_TABLES
 from tests.shop import Shop, line
 
@@ -76,6 +82,42 @@ def test_killed_between_two_gold_tables_shows_the_old_pair(shop: Shop, die_at: D
     assert _pair(shop) == (3, 3)
     runs = {Releases.of(shop.platform.ops).slice(spec, AS_OF).run_id for spec in TWO_TABLES.tables_written}  # type: ignore[union-attr]
     assert runs == {new.run_id}
+
+
+def test_two_failures_in_a_row_release_nothing_that_was_taken_back(shop: Shop) -> None:
+    store, path = shop.platform.store, shop.platform.root.table(SPEC)
+    store.ensure(SPEC)
+    released = store.publish(_one_row(shop, "first"), SPEC, "first", [])
+    store.publish(_one_row(shop, "dead"), SPEC, "dead", [])  # and dies before its release
+    _age(path)  # nobody looks for ten days: longer than Delta restores by itself
+
+    assert store.roll_back_unreleased(SPEC, released, "dead"), "the same run goes on where it stopped"
+    assert not store.roll_back_unreleased(SPEC, released, "other")
+    assert [row["run_id"] for row in store.read(SPEC, store.version(SPEC)).collect()] == ["first"]
+    # The other run dies too, before it commits. What was taken back is not there any more, so nobody may go on with it.
+    assert not store.roll_back_unreleased(SPEC, released, "dead")
+    again = store.publish(_one_row(shop, "dead"), SPEC, "dead", [])
+    assert sorted(row["run_id"] for row in store.read(SPEC, again).collect()) == ["dead", "first"]
+
+
+def test_the_released_version_is_read_however_old_it_is(shop: Shop) -> None:
+    store = shop.platform.store
+    store.ensure(SPEC)
+    released = store.publish(_one_row(shop, "first"), SPEC, "first", [])
+    store.publish(_one_row(shop, "dead"), SPEC, "dead", [])
+    _age(shop.platform.root.table(SPEC))
+    assert [row["run_id"] for row in store.read(SPEC, released).collect()] == ["first"]
+
+
+def _one_row(shop: Shop, run_id: str) -> DataFrame:
+    return shop.platform.spark.createDataFrame([(run_id, AS_OF, None)], frame_schema(SPEC))
+
+
+def _age(table: Path) -> None:
+    """Let all commits have happened ten days ago."""
+    for number, commit in enumerate(sorted((table / "_delta_log").glob("*.json"))):
+        at = time.time() - 10 * 86_400 + number
+        os.utime(commit, (at, at))
 
 
 def _pair(shop: Shop) -> tuple[int, int]:

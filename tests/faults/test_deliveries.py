@@ -1,7 +1,12 @@
 """Files that come again, under another name, corrected, or emptied."""
 
+from datetime import date
+
+from deltalake import DeltaTable
+
 from affinity.core.errors import ExitCode
 from affinity.core.vocabulary import Disposition, FileState, Status
+from affinity.io.releases import Releases
 from affinity.tables import bronze, ops, silver
 from tests.shop import Shop, line
 
@@ -25,7 +30,7 @@ def test_the_same_file_under_a_new_name_changes_nothing(shop: Shop) -> None:
     assert shop.versions() == before
     assert shop.read(silver.EVENTS).count() == 5
     (row,) = [row for row in shop.manifest() if row["also_seen_as"]]
-    assert row["also_seen_as"] == '["again/2011-01-04.csv"]'
+    assert row["also_seen_as"] == '{"again/2011-01-04.csv":"2011-01-04"}'
     assert shop.run("ingest_events").status is Status.NOTHING_TO_DO
 
 
@@ -82,6 +87,52 @@ def test_a_file_put_back_as_it_was_counts_again(shop: Shop) -> None:
 
     assert shop.read(silver.EVENTS).where("event_date = '2011-01-04'").count() == 3
     assert shop.read(bronze.EVENTS).where("file_date = '2011-01-04'").count() == 4
+
+
+def test_corrections_that_pile_up_before_a_clean_leave_no_stale_day(shop: Shop) -> None:
+    shop.ingest()
+    shop.land("2011-01-04.csv", [line("2011-01-03")])
+    shop.run("ingest_events")
+    shop.land("2011-01-04.csv", [line("2011-01-02")])
+
+    shop.ingest()
+
+    days = {
+        row["event_date"].day: row["count"] for row in shop.read(silver.EVENTS).groupBy("event_date").count().collect()
+    }
+    assert days == {2: 1, 5: 2}
+
+
+def test_what_a_file_said_of_items_and_customers_goes_and_comes_with_it(shop: Shop) -> None:
+    original = (shop.landing / "2011-01-04.csv").read_bytes()
+
+    def said() -> tuple[int, int]:
+        for job in ("ingest_items", "ingest_customers"):
+            assert shop.run(job).status is Status.DONE
+        days = "observed_date = '2011-01-04'"
+        return shop.read(silver.ITEMS).where(days).count(), shop.read(silver.CUSTOMERS).where(days).count()
+
+    assert said() == (1, 2)
+    shop.land("2011-01-04.csv", [])
+    assert said() == (0, 0)
+    (shop.landing / "2011-01-04.csv").write_bytes(original)
+    assert said() == (1, 2)
+
+
+def test_upkeep_leaves_the_manifest_readable(shop: Shop) -> None:
+    for day in ("06", "07", "08", "09", "10"):  # a small file of the manifest each
+        shop.land(f"2011-01-{day}.csv", [line(f"2011-01-{day}")])
+        shop.run("ingest_events")
+    before = sorted(shop.manifest(), key=lambda row: row["path"])
+
+    assert shop.run("maintain_tables", date(2011, 1, 10)).status is Status.DONE
+
+    manifest = DeltaTable(str(shop.platform.root.table(ops.FILES)))
+    assert Releases.of(shop.platform.ops).version(ops.FILES) == manifest.version()
+    assert len(manifest.file_uris()) == 1
+    manifest.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)  # as if a week had passed
+    assert sorted(shop.manifest(), key=lambda row: row["path"]) == before
+    assert shop.run("ingest_events").status is Status.NOTHING_TO_DO
 
 
 def test_every_row_has_one_disposition(shop: Shop) -> None:

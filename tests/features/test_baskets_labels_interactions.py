@@ -3,7 +3,6 @@ from datetime import date
 import pytest
 
 from affinity.features.baskets import baskets
-from affinity.features.customers import customer_features
 from affinity.features.interactions import interactions, unseen
 from affinity.features.labels import with_label
 
@@ -97,17 +96,3 @@ def test_unseen_pairs(spark):
     bought = spark.createDataFrame([("ann", "tea"), ("ann", "cup"), ("ann", "cup"), ("bob", "tea")], pair)
     before = spark.createDataFrame([("ann", "tea"), ("bob", "cup")], pair)
     assert rows(unseen(bought, before)) == [("ann", "cup"), ("bob", "tea")]
-
-
-@pytest.mark.needs_data
-def test_labels_of_online_retail(retail_events):
-    labelled = with_label(customer_features(retail_events, as_of=CUT), retail_events, as_of=CUT, horizon_days=92)
-    assert labelled.selectExpr("count(*)", "sum(label)").collect()[0][:] == (2718, 1349.0)
-
-
-@pytest.mark.needs_data
-def test_baskets_of_online_retail(retail_events):
-    sizes = baskets(retail_events, as_of=date(2011, 9, 1)).selectExpr(
-        "count(*)", "round(avg(size(items)), 2)", "max(size(items))"
-    )
-    assert sizes.collect()[0][:] == (12495, 24.67, 704)

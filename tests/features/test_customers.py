@@ -111,30 +111,3 @@ def test_the_future_moves_no_feature(events_of):
 def test_one_shuffle_and_no_expand(events_of):
     plan = customer_features(events_of({}), as_of=AS_OF)._jdf.queryExecution().executedPlan().toString()
     assert (plan.count("Exchange hashpartitioning"), plan.count("Expand")) == (1, 0)
-
-
-@pytest.mark.needs_data
-def test_rfm_of_online_retail(retail_events):
-    features = customer_features(retail_events, as_of=date(2011, 9, 1))
-    row = features.selectExpr(
-        "count(*) n",
-        "median(recency_days) recency_median",
-        "round(avg(recency_days), 2) recency_mean",
-        "round(avg(frequency), 2) frequency_mean",
-        "max(frequency) frequency_max",
-        "median(monetary_amount) monetary_median",
-        "round(avg(monetary_amount), 2) monetary_mean",
-        "sum(monetary_amount) monetary_total",
-        "sum(n_lines) n_lines",
-    ).collect()[0]
-    assert row.asDict() == {
-        "n": 3317,
-        "recency_median": 73,
-        "recency_mean": 93.14,
-        "frequency_mean": 3.44,
-        "frequency_max": 127,
-        "monetary_median": pytest.approx(555.65),
-        "monetary_mean": Decimal("1579.51"),
-        "monetary_total": Decimal("5239240.562"),
-        "n_lines": 226467,
-    }

@@ -87,7 +87,7 @@ def test_a_date_that_cannot_be_served(shop: Shop, as_of: str) -> None:
 def test_a_setting_with_a_typo(shop: Shop) -> None:
     refused(run(shop, "--set", "jobs.mine_rules.min_suport=0.1"), "'min_suport' is unknown", '"min_support"')
     refused(run(shop, "--set", "store.rot=x"), "'store.rot' is unknown", '"root"')
-    refused(run(shop, "--set", "jobs.mine_ruls.min_support=0.1"), "[jobs.mine_ruls]", '"mine_rules"')
+    refused(run(shop, "--set", "jobs.mine_ruls.min_support=0.1"), "'mine_ruls'", '"mine_rules"')
     refused(run(shop, "--set", "jobs.mine_rules.min_support=2"), "jobs.mine_rules", "got 2")
 
 

@@ -1,5 +1,7 @@
 """Association rules: what sells together."""
 
+import math
+
 from pydantic import Field
 from pyspark.ml.fpm import FPGrowth, FPGrowthModel
 from pyspark.sql import Column, DataFrame
@@ -23,8 +25,8 @@ def fit(baskets: DataFrame, config: RulesConfig) -> FPGrowthModel:
     """Mine the itemsets that are in at least ceil(min_support · baskets) baskets.
 
     Columns in: items array<string>, distinct within a basket. MLlib would mine again on each action, so the itemsets
-    are cached here, filled by the first action; ``release`` gives the memory back. With min_support · baskets below 1
-    every combination of every basket is frequent: the caller refuses such a support.
+    are cached here, filled by the first action. Where min_support · baskets is 1 every combination of every basket is
+    frequent, and two baskets that share 40 items make 2^40 itemsets where it is 2: ``least_count`` tells the caller.
 
     Between its two stages MLlib serialises a tree as deep as the longest basket has frequent items, and Java's
     serialisation recurses on it: with the JVM's default stack baskets of a few hundred items end the executor in a
@@ -38,9 +40,13 @@ def fit(baskets: DataFrame, config: RulesConfig) -> FPGrowthModel:
     return model
 
 
-def release(model: FPGrowthModel) -> None:
-    """Give back the memory of a fitted model's itemsets; later actions mine them again."""
-    model.freqItemsets.unpersist()
+def least_count(n_baskets: int, config: RulesConfig) -> int:
+    """In how many baskets an itemset must be at least.
+
+    >>> least_count(127, RulesConfig(min_support=0.01))
+    2
+    """
+    return math.ceil(config.min_support * n_baskets)
 
 
 def rules(model: FPGrowthModel, n_baskets: int, config: RulesConfig) -> DataFrame:

@@ -33,6 +33,7 @@ class Defect(StrEnum):
     QUANTITY_INVALID = "quantity_invalid"
     PRICE_INVALID = "price_invalid"
     PRICE_NOT_POSITIVE = "price_not_positive"
+    AMOUNT_INVALID = "amount_invalid"
     STOCK_CORRECTION = "stock_correction"
     CUSTOMER_MISSING = "customer_missing"
     CANCELLATION = "cancellation"

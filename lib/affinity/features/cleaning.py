@@ -14,6 +14,7 @@ QUARANTINING = (
     Defect.QUANTITY_INVALID,
     Defect.PRICE_INVALID,
     Defect.PRICE_NOT_POSITIVE,
+    Defect.AMOUNT_INVALID,
 )
 FILTERING = (Defect.STOCK_CORRECTION,)
 ACCEPTED_REASON = "-"
@@ -30,7 +31,7 @@ def judged(lines: DataFrame) -> DataFrame:
     rejecting = F.array(*[F.lit(str(defect)) for defect in (*QUARANTINING, *FILTERING)])
     is_candidate = F.col("rejection").isNull()
     same_event = Window.partitionBy("source", "event_id", is_candidate).orderBy(
-        F.desc_nulls_last("file_date"), F.desc("file_id"), F.desc("line_sha256")
+        F.desc_nulls_last("file_date"), F.desc("file_id"), F.desc("line_digest")
     )
     return (
         lines.withColumn("event_date", F.coalesce("event_date", F.to_date(F.lit(UNREADABLE_DATE))))
@@ -88,7 +89,7 @@ def rejected_rows(rows: DataFrame) -> DataFrame:
         "disposition",
         "reason",
         "defects",
-        "line_sha256",
+        "line_digest",
         "line_length",
         "payload",
     )

@@ -10,38 +10,60 @@ from affinity.privacy.columns import canonical_id, customer_id, subject_key
 
 UNREADABLE_DATE = "1970-01-01"
 _MONEY = "decimal(18,4)"
+_END = "_end"
+_CORRUPT = "_corrupt"
+_MAX_SHAPE = 1000
 
 
 def parsed(lines: DataFrame, mapping: SourceMapping, *, key_file: str) -> DataFrame:
     """Read the columns of each line and replace the person by a token.
 
-    ``file_id, file_date, line`` → ``source, file_id, file_date, line_sha256, line_length, subject_kind, subject_key,
-    raw`` (struct of strings without the id column; every field null where the line cannot be parsed) and
-    ``is_unparsable``. Header and blank lines are left out. The raw id does not leave this projection.
+    ``file_id, file_date, line`` → ``source, file_id, file_date, line_digest, line_length, subject_kind, subject_key,
+    raw`` (struct of strings without the id column; null where the line cannot be parsed), ``is_unparsable`` and
+    ``shape`` (of an unparsable line: letters as a, digits as 9; null else). Header and blank lines are left out. The
+    raw id does not leave this projection, nor anything it could be guessed from: a line's digest has the token in place
+    of the id, and where the id cannot be told from the rest, the whole line becomes a token.
     """
     layout, subject = mapping.files, mapping.subject
-    schema = T.StructType([T.StructField(name, T.StringType()) for name in (*layout.columns, "_corrupt")])
+    # A last column of our own tells whether a line has all the others: an empty last one is null, like a missing one.
+    names = (*layout.columns, _END, _CORRUPT)
+    schema = T.StructType([T.StructField(name, T.StringType()) for name in names]).simpleString()
     options = {"sep": layout.delimiter, "quote": layout.quote, "escape": layout.escape}
-    read = F.from_csv("line", schema.simpleString(), {**options, "columnNameOfCorruptRecord": "_corrupt"})
+    ended = F.concat("line", F.lit(f"{layout.delimiter}{_END}"))
+    read = F.from_csv(ended, schema, {**options, "columnNameOfCorruptRecord": _CORRUPT})
+    is_whole = F.col(f"fields.{_CORRUPT}").isNull() & (F.col(f"fields.{_END}") == _END)
     canonical = canonical_id(F.col(f"fields.`{subject.column}`"), subject)
-    kept = [F.col(f"fields.`{name}`").alias(name) for name in layout.columns if name != subject.column]
+    kept = [name for name in layout.columns if name != subject.column]
+    spelled = [F.coalesce(F.col(f"fields.`{name}`"), F.lit("\0")) for name in kept]
     return (
         lines.where((F.trim("line") != "") & (F.col("line") != F.lit(header(mapping))))
         .select("file_id", "file_date", "line", read.alias("fields"))
+        .withColumn("is_unparsable", ~F.coalesce(is_whole, F.lit(False)))
+        .withColumn("person", F.when(~F.col("is_unparsable"), canonical))
         .select(
             F.lit(mapping.name).alias("source"),
             "file_id",
             "file_date",
-            F.sha2("line", 256).alias("line_sha256"),
             F.length("line").alias("line_length"),
             F.lit(subject.kind).alias("subject_kind"),
-            subject_key(canonical, subject.kind, key_file).alias("subject_key"),
-            F.struct(*kept).alias("raw"),
-            (F.col("fields._corrupt").isNotNull() | F.col(f"fields.`{layout.columns[-1]}`").isNull()).alias(
-                "is_unparsable"
+            subject_key(F.col("person"), subject.kind, key_file).alias("subject_key"),
+            subject_key(F.when(F.col("is_unparsable"), F.col("line")), "line", key_file).alias("line_key"),
+            F.when(~F.col("is_unparsable"), F.struct(*[F.col(f"fields.`{name}`").alias(name) for name in kept])).alias(
+                "raw"
             ),
+            F.concat_ws("\x1f", *spelled).alias("spelled"),
+            "is_unparsable",
+            F.when(F.col("is_unparsable"), _shape(F.col("line"))).alias("shape"),
         )
+        .withColumn("line_digest", F.sha2(F.coalesce("line_key", F.concat_ws("\x1f", "spelled", "subject_key")), 256))
+        .drop("line_key", "spelled")
     )
+
+
+def _shape(line: Column) -> Column:
+    """What a line looks like without what it says."""
+    letters = F.regexp_replace(F.substring(line, 1, _MAX_SHAPE), r"\p{L}", "a")
+    return F.regexp_replace(letters, r"\p{N}", "9")
 
 
 def header(mapping: SourceMapping) -> str:
@@ -55,17 +77,17 @@ def events(rows: DataFrame, mapping: SourceMapping, *, business_zone: str) -> Da
     A value that cannot be cast becomes null and a defect flag, never an error. Lines without a native id are told
     apart by their ordinal among equal lines of the file, so that two equal lines are two events.
     """
-    equal_lines = Window.partitionBy("file_id", "line_sha256").orderBy("line_length")  # equal lines: any order is one
+    equal_lines = Window.partitionBy("file_id", "line_digest").orderBy("line_length")  # equal lines: any order is one
     numbered = _typed(rows, mapping, business_zone=business_zone).withColumn(
         "ordinal", F.row_number().over(equal_lines)
     )
-    identity = F.concat_ws("|", "source", "line_sha256", F.col("ordinal").cast("string"))
+    identity = F.concat_ws("|", "source", "line_digest", F.col("ordinal").cast("string"))
     return numbered.select(
         "source",
         "file_id",
         "file_date",
         F.sha2(identity, 256).alias("event_id"),
-        "line_sha256",
+        "line_digest",
         "line_length",
         "event_type",
         "event_ts",
@@ -77,7 +99,7 @@ def events(rows: DataFrame, mapping: SourceMapping, *, business_zone: str) -> Da
         "quantity",
         "unit_price",
         "currency",
-        F.when(~F.col("is_unparsable"), F.to_json("raw")).alias("payload"),
+        F.coalesce("shape", F.to_json("raw")).alias("payload"),
         _defects().alias("defects"),
     )
 
@@ -121,6 +143,8 @@ def _defects() -> Column:
         | (is_return & (F.col("quantity") > 0)),
         Defect.PRICE_INVALID: F.col("unit_price").isNull(),
         Defect.PRICE_NOT_POSITIVE: F.col("unit_price") <= 0,
+        Defect.AMOUNT_INVALID: (F.col("quantity") * F.col("unit_price")).isNotNull()
+        & (F.col("quantity") * F.col("unit_price")).try_cast(_MONEY).isNull(),
         Defect.STOCK_CORRECTION: ~is_return & (F.col("quantity") < 0),
         Defect.CUSTOMER_MISSING: F.col("subject_key").isNull(),
         Defect.CANCELLATION: is_return,
@@ -140,7 +164,7 @@ def item_observations(rows: DataFrame, mapping: SourceMapping, *, business_zone:
     if mapping.items is None:
         raise ValueError(f"{mapping.name} has no items feed")
     banned = "|".join(f"(?:{pattern})" for pattern in mapping.items.not_recommendable) or r"(?!)"
-    observed = F.struct("event_ts", "line_sha256", "description", "unit_price")
+    observed = F.struct("event_ts", "line_digest", "description", "unit_price")
     return (
         _sales(rows, mapping, mapping.items.description, business_zone=business_zone)
         .groupBy("source", "item_id", "event_date")
@@ -175,7 +199,7 @@ def customer_observations(rows: DataFrame, mapping: SourceMapping, *, business_z
         raise ValueError(f"{mapping.name} has no customers feed")
     typed = _typed(rows, mapping, business_zone=business_zone)
     country = F.nullif(F.trim(F.col(f"raw.`{mapping.customers.country}`")), F.lit(""))
-    observed = F.struct("event_ts", "line_sha256", "country")
+    observed = F.struct("event_ts", "line_digest", "country")
     return (
         typed.where(F.col("subject_key").isNotNull() & F.col("event_ts").isNotNull())
         .withColumn("country", country)

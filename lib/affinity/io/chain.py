@@ -1,51 +1,49 @@
 """Walking the graph of jobs: each after those it reads from, none after one that failed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
-from affinity.core.errors import AffinityError, BadInput, ExitCode, NotYet, nearest
+from affinity.core.errors import AffinityError, BadInput, ExitCode, NotYet
 from affinity.core.vocabulary import Status
-from affinity.io.config import load_source
+from affinity.io.config import Config, load_source
 from affinity.io.job import Job, upstream
-from affinity.io.landing import landed_files
+from affinity.io.landing import landed_days, landed_files
 from affinity.io.ops import OpsStore
 from affinity.io.plan import Request, check_as_of, job_settings, make_plan
 from affinity.io.platform import Platform
 from affinity.io.releases import Releases
 from affinity.io.runner import Result, run_job
 from affinity.tables import ops
+from affinity.tables.spec import ModelSpec
 
 STOPPING = (Status.FAILED,)
 
 
-def check(platform: Platform, jobs: Sequence[Job], request: Request, dates: Sequence[date]) -> None:
-    """Find every mistake that can be found before any work: settings of all jobs, landing, and the dates.
+def check(config: Config, jobs: Sequence[Job], request: Request) -> list[date]:
+    """Find every mistake that can be found before a root is opened or made; return the dates of the landed files.
 
     Raises:
-        BadInput: whatever is wrong first.
+        BadInput: whatever is wrong first in the settings of the jobs, the source or the landing folder.
     """
-    known = {job.name: None for job in jobs}
-    for name in platform.config.jobs:
-        if name not in known:
-            raise BadInput(_unknown_section(name, list(known)))
     for job in jobs:
-        job_settings(platform, job)
+        job_settings(config, job)
     if request.source is None or request.landing is None:
         raise BadInput("`affinity run` needs --source NAME and --landing DIR.")
-    landed = landed_files(request.landing, load_source(platform.config, request.source))
-    manifest = _manifest(platform.ops)
-    for day in dates:
-        check_as_of(day, [*(file.file_date for file in landed), *manifest])
+    landed = landed_files(request.landing, load_source(config, request.source))
+    return [file.file_date for file in landed if file.file_date]
 
 
-def _unknown_section(name: str, known: Sequence[str]) -> str:
-    return f"Settings hold a section [jobs.{name}], but no job has that name{nearest(name, known)}."
+def check_dates(store: OpsStore, landed: Sequence[date], dates: Sequence[date]) -> None:
+    """Refuse dates that neither the landed files nor those of the manifest cover.
 
-
-def _manifest(store: OpsStore) -> list[date | None]:
+    Raises:
+        BadInput: a date lies before the data or beyond the last complete landed day.
+    """
     version = Releases.of(store).version(ops.FILES)
-    return [] if version is None else [row["file_date"] for row in store.read(ops.FILES, version)]
+    known = [] if version is None else landed_days(store.read(ops.FILES, version))
+    for day in dates:
+        check_as_of(day, [*landed, *known])
 
 
 def every(first: date, last: date, days: int) -> list[date]:
@@ -62,10 +60,13 @@ def every(first: date, last: date, days: int) -> list[date]:
 def walk(
     platform: Platform, jobs: Sequence[Job], request: Request, *, on_start: Callable[[Job], None] = lambda job: None
 ) -> Iterator[Result]:
-    """Run the jobs in order for one date; what depends on a failed job is not started, the rest goes on."""
+    """Run the jobs in order for one date; what depends on a failed job is not started, the rest goes on.
+
+    A failed training stops nobody who can work with the model that was promoted before.
+    """
     stopped: set[str] = set()
     for job in jobs:
-        needs = stopped & set(upstream(job, jobs))
+        needs = stopped & set(upstream(job, jobs, there=_promoted(platform, job, request) if stopped else ()))
         if needs:
             stopped.add(job.name)
             yield Result(
@@ -79,10 +80,25 @@ def walk(
         yield result
 
 
-def forecast(platform: Platform, jobs: Sequence[Job], request: Request) -> Iterator[Result]:
-    """What ``walk`` would do, without doing it: a job whose input will change cannot be decided yet and will run."""
-    changing: set[str] = set()
+def _promoted(platform: Platform, job: Job, request: Request) -> list[ModelSpec]:
+    """The models a job reads that stand as they are, whether or not they are trained again today."""
+    releases, as_of = Releases.of(platform.ops), request.as_of
+    models = [spec for spec in job.reads if isinstance(spec, ModelSpec)]
+    return [spec for spec in models if as_of is not None and releases.model(spec, as_of) is not None]
+
+
+def forecast(
+    platform: Platform, jobs: Sequence[Job], request: Request, done_by_then: Collection[str] = ()
+) -> Iterator[Result]:
+    """What ``walk`` would do, without doing it: a job whose input will change cannot be decided yet and will run.
+
+    ``done_by_then`` are jobs that an earlier date of the same walk will have done: what follows them follows still.
+    """
+    changing: set[str] = set(done_by_then)
     for job in jobs:
+        if job.name in done_by_then:
+            yield Result(job.name, Status.NOTHING_TO_DO, ExitCode.DONE, reason="done with the first date")
+            continue
         needs = changing & set(upstream(job, jobs))
         if needs:
             changing.add(job.name)

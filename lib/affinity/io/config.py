@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -75,7 +76,18 @@ def load_config(path: Path | None = None, env: str | None = None, overrides: Seq
         tree = _merged(tree, _read_toml(overlay))
     for override in overrides:
         tree = _merged(tree, _override(override))
-    return validated(Config, {**tree, "conf_dir": file.parent}, where=str(file))
+    config = validated(Config, {**tree, "conf_dir": file.parent}, where=str(file))
+    known = job_names()
+    if unknown := [name for name in config.jobs if name not in known]:
+        said = "; ".join(f"no job is called {name!r}{nearest(name, known)}" for name in unknown)
+        raise BadInput(f"Settings hold sections [jobs.…] of nobody: {said}.")
+    return config
+
+
+def job_names() -> list[str]:
+    """The names of all jobs: each is a program of ``affinity.jobs``."""
+    programs = (entry.name.removesuffix(".py") for entry in files("affinity.jobs").iterdir())
+    return sorted(name for name in programs if _NAME.match(name) and name not in ("cli", "catalog"))
 
 
 def load_source(config: Config, name: str) -> SourceMapping:

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from affinity.core.vocabulary import Status
-from affinity.io.chain import walk
+from affinity.io.chain import forecast, walk
 from affinity.io.job import Job
 from affinity.io.log import logged_to
 from affinity.io.plan import Request
@@ -51,11 +51,19 @@ def walk_with_progress(platform: Platform, jobs: Sequence[Job], requests: Sequen
     return results
 
 
-def show_results(results: Sequence[Result]) -> None:
-    """Print results that are there at once."""
+def show_forecast(platform: Platform, jobs: Sequence[Job], requests: Sequence[Request]) -> None:
+    """Print what a walk would do, date by date."""
     console = Console(highlight=False)
-    for result in results:
-        console.print(line_of(result), soft_wrap=True)
+    landed_once: set[str] = set()
+    for request in requests:
+        if len(requests) > 1:
+            console.rule(str(request.as_of), align="left", style="dim")
+        results = list(forecast(platform, jobs, request, landed_once))
+        for result in results:
+            console.print(line_of(result), soft_wrap=True)
+        landed_once |= {result.job for result in results if result.status is Status.STARTED} & {
+            job.name for job in jobs if not job.kind.has_as_of
+        }
 
 
 def line_of(result: Result) -> str:

@@ -1,5 +1,6 @@
 """The embedded demonstration: nine months of a real shop's orders, packed beside the code."""
 
+import shutil
 import tarfile
 from datetime import date
 from pathlib import Path
@@ -17,7 +18,7 @@ def unpack(landing: Path, archive: Path = Path("deploy/demo/online_retail.tar.xz
     Raises:
         BadInput: the archive is missing: it comes with the repository, not with the wheel.
     """
-    if len(list(landing.glob("*.csv"))) == N_FILES:
+    if len(list(landing.glob("*.csv"))) >= N_FILES:
         return landing
     if not archive.is_file():
         raise BadInput(
@@ -27,5 +28,9 @@ def unpack(landing: Path, archive: Path = Path("deploy/demo/online_retail.tar.xz
     scratch.mkdir(parents=True, exist_ok=True)
     with tarfile.open(archive) as packed:
         packed.extractall(scratch, filter="data")
-    scratch.rename(landing)
+    landing.mkdir(exist_ok=True)
+    for file in scratch.iterdir():
+        if not (landing / file.name).exists():
+            file.rename(landing / file.name)
+    shutil.rmtree(scratch)
     return landing

@@ -29,7 +29,7 @@ def main(job: Job) -> None:
         start_log(job.name)
         request = Request(as_of.date() if as_of else None, source, landing, restate, wait)
         try:
-            platform = platform_of(config, env, root, set_, create=True)
+            platform = platform_of(config, env, root, set_)
         except AffinityError as error:
             print(f"{job.name}: {error}", file=sys.stderr)
             raise typer.Exit(error.exit_code) from None

@@ -159,11 +159,11 @@ def in_order(jobs: Sequence[Job]) -> list[Job]:
     return [by_name[name] for name in sorter.static_order()]
 
 
-def upstream(job: Job, jobs: Sequence[Job]) -> list[str]:
-    """Names of the jobs that write what ``job`` reads."""
+def upstream(job: Job, jobs: Sequence[Job], *, there: Sequence[ModelSpec] = ()) -> list[str]:
+    """Names of the jobs that write what ``job`` reads, but for the models that are ``there`` already."""
     if job.kind is Kind.MAINTAIN:
         return [other.name for other in jobs if other.name != job.name]
-    reads = {spec.full_name for spec in job.reads}
+    reads = {spec.full_name for spec in job.reads if spec not in there}
     return [
         other.name
         for other in jobs

@@ -12,7 +12,7 @@ from affinity.core.errors import AuditFailed
 from affinity.core.vocabulary import Disposition, Feed, FileState, Status
 from affinity.features.landed import UNREADABLE_DATE, header
 from affinity.io.job import Challenger, Inputs, Kind, Outputs
-from affinity.io.landing import Arrivals, read_lines
+from affinity.io.landing import Arrivals, LandedFile, other_names, read_lines
 from affinity.io.ops import Row, now, parse_date, to_json
 from affinity.io.publication import Publication, days_of
 from affinity.io.session import remove_checkpoints
@@ -22,6 +22,7 @@ from affinity.tables.spec import ModelSpec, TableSpec
 
 if TYPE_CHECKING:
     from affinity.io.runner import Attempt
+    from affinity.io.tracking import Registered
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,7 @@ class Work:
         self.platform = attempt.platform
         self.store = self.platform.store
         self.publication = Publication(self.platform, self.plan.releases, self.plan.run_id, attempt.attempt_id)
-        for spec in self.job.tables_written:
-            self.store.ensure(spec)
+        self.publication.prepare(self.job.tables_written)
 
     def run(self) -> Done:
         """Do it."""
@@ -139,27 +139,17 @@ class IngestWork(Work):
         assert arrivals is not None
         assert plan.mapping is not None
         known = {row["file_id"]: row for row in plan.manifest}
-        mentioned = {*arrivals.renamed, *arrivals.supersedes, *arrivals.supersedes.values()}
+        mentioned = {*arrivals.names, *arrivals.supersedes, *arrivals.supersedes.values()}
         changed = {file_id: dict(known[file_id]) for file_id in mentioned if file_id in known}
-        for file_id, names in arrivals.renamed.items():
-            if file_id in changed:
-                changed[file_id]["also_seen_as"] = to_json(sorted(names))
-        for file_id, by in arrivals.supersedes.items():
-            changed[file_id] |= {"state": str(FileState.SUPERSEDED), "superseded_by": by}
-            if by in changed:  # an earlier content put back: its rows are in bronze and count again
-                changed[by] |= {"state": str(FileState.INGESTED), "superseded_by": None}
         at = now()
         blank: Row = dict.fromkeys(ops.FILES.column_names)
-        fresh = [
-            {
+        changed |= {
+            file.file_id: {
                 **blank,
                 "source": plan.mapping.name,
                 "feed": str(self.job.feed),
                 "file_id": file.file_id,
                 "path": file.name,
-                "also_seen_as": to_json(sorted(arrivals.renamed[file.file_id]))
-                if file.file_id in arrivals.renamed
-                else None,
                 "file_date": file.file_date,
                 "n_bytes": file.n_bytes,
                 "state": str(FileState.INGESTED),
@@ -169,8 +159,24 @@ class IngestWork(Work):
                 "run_id": plan.run_id,
             }
             for file in arrivals.new
-        ]
-        return [*changed.values(), *fresh]
+        }
+        for file_id, by in arrivals.supersedes.items():
+            changed[file_id] |= {"state": str(FileState.SUPERSEDED), "superseded_by": by}
+            changed[by] |= {
+                "state": str(FileState.INGESTED),
+                "superseded_by": None,
+            }  # it may have been superseded itself
+        for file_id, places in arrivals.names.items():
+            changed[file_id] |= _names_of(changed[file_id], places)
+        return list(changed.values())
+
+
+def _names_of(row: Row, places: Sequence[LandedFile]) -> Row:
+    """The path of a file and its other names, old and new, each with its nominal date."""
+    path, dates = places[0], {place.name: place.file_date and str(place.file_date) for place in places}
+    before = {row["path"]: row["file_date"] and str(row["file_date"])} | other_names(row)
+    others = {name: day for name, day in (before | dates).items() if name != path.name}
+    return {"path": path.name, "also_seen_as": to_json(others) if others else None}
 
 
 class CleanWork(Work):
@@ -180,7 +186,7 @@ class CleanWork(Work):
         """Find the touched days, judge their lines, replace those days everywhere, balance every file."""
         plan = self.plan
         pending = {row["file_id"]: row for row in plan.manifest if row["state"] == FileState.INGESTED}
-        replaced = {row["file_id"] for row in plan.manifest if row["superseded_by"] in pending}
+        replaced = _replaced(plan.manifest, set(pending))
         live = [row["file_id"] for row in plan.manifest if row["state"] != FileState.SUPERSEDED]
         arrived = self.pinned(bronze.EVENTS).withColumn(
             "event_date", F.coalesce("event_date", F.to_date(F.lit(UNREADABLE_DATE)))
@@ -244,6 +250,14 @@ class CleanWork(Work):
         return {**row, **{f"n_{d}": counted[d] for d in Disposition}, "state": str(FileState.CLEANED)}
 
 
+def _replaced(manifest: Sequence[Row], by: set[str]) -> set[str]:
+    """Files that were superseded by one of ``by``, also by way of corrections that were themselves corrected."""
+    found: set[str] = set()
+    while more := {row["file_id"] for row in manifest if row["superseded_by"] in by | found} - found:
+        found |= more
+    return found
+
+
 class SliceWork(Work):
     """One ``as_of``: inputs cut at it, a slice or a model out of it."""
 
@@ -258,12 +272,13 @@ class SliceWork(Work):
             staged = self.stage(Outputs(stamped, shared=outputs.shared))
             self.publication.publish(staged, {spec: [as_of] for spec in staged})
             mlflow_id = self.track(outputs, outputs.metrics)
-            decision = self._gate(outputs.challenger, as_of, mlflow_id)
+            decision, champion = self._gate(outputs.challenger, as_of, mlflow_id)
             released = self.publication.release()
+            self._promote(champion, as_of)
         finally:
             for frame in outputs.release:
                 frame.unpersist()
-            remove_checkpoints(self.platform.root)
+            remove_checkpoints(self.platform.spark, self.platform.root)
         status = Status.KEPT if decision and not decision.is_promoted else Status.DONE
         reason = decision.reason if decision else None
         return Done(
@@ -283,18 +298,28 @@ class SliceWork(Work):
         cut = F.col(spec.slice_column)
         return rows.where(cut == F.lit(as_of) if spec.slice_column == "as_of_date" else cut < F.lit(as_of))
 
-    def _gate(self, challenger: Challenger | None, as_of: date, mlflow_id: str) -> Decision | None:
+    def _gate(
+        self, challenger: Challenger | None, as_of: date, mlflow_id: str
+    ) -> "tuple[Decision | None, Registered | None]":
+        """What the gate says of a challenger, and the challenger if it passed."""
         if challenger is None:
-            return None
+            return None, None
         facts = {**self.plan.settings.model_dump(), "trained_as_of": as_of}
         registered = self.platform.tracker.register(challenger, self.plan.run_id, mlflow_id, facts)
         champion = self._champion_metric(challenger.spec, challenger.metric_name, as_of)
         name, metric = challenger.metric_name, challenger.metric
         decision = decide(name, metric, challenger.baseline, champion, challenger.max_drop)
-        if decision.is_promoted:
-            self.platform.tracker.promote(registered)
-            self.publication.add(challenger.spec.full_name, [as_of], registered.version, registered.digest)
-        return decision
+        if not decision.is_promoted:
+            return decision, None
+        self.publication.add(challenger.spec.full_name, [as_of], registered.version, registered.digest)
+        return decision, registered
+
+    def _promote(self, champion: "Registered | None", as_of: date) -> None:
+        """Let MLflow's alias follow the release; a backfill leaves it with the model of the youngest data."""
+        if champion is not None and all(
+            day is None or day <= as_of for day in self.plan.releases.slices(champion.spec)
+        ):
+            self.platform.tracker.promote(champion)
 
     def _champion_metric(self, spec: ModelSpec, name: str, as_of: date) -> float | None:
         champion = self.plan.releases.model(spec, as_of)

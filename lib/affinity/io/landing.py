@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
@@ -36,17 +37,18 @@ class LandedFile:
 class Arrivals:
     """What landing holds that the manifest does not know: new files, corrections and other names of known files.
 
-    ``supersedes`` maps a known file_id to the new one that came under its name.
+    ``supersedes`` maps the file_id of a file that is gone to the one that came under its name. ``names`` are all places
+    where the same bytes lie, of files for which the manifest has to learn of one; the first is the file's path.
     """
 
     new: tuple[LandedFile, ...]
     supersedes: dict[str, str]
-    renamed: dict[str, tuple[str, ...]]
+    names: dict[str, tuple[LandedFile, ...]]
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to ingest or to note."""
-        return not (self.new or self.supersedes or self.renamed)
+        return not (self.new or self.supersedes or self.names)
 
 
 def landed_files(landing: Path, mapping: SourceMapping) -> list[LandedFile]:
@@ -77,45 +79,68 @@ def _is_finished(path: Path, landing: Path) -> bool:
 
 
 def _landed(path: Path, landing: Path, pattern: re.Pattern[str]) -> LandedFile:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     found = pattern.search(path.name)
     try:
         file_date = date.fromisoformat(found["date"]) if found else None
     except ValueError:
         file_date = None
-    return LandedFile(path, path.relative_to(landing).as_posix(), digest, path.stat().st_size, file_date)
+    facts = path.stat()
+    digest = _digest(path, facts.st_size, facts.st_mtime_ns)
+    return LandedFile(path, path.relative_to(landing).as_posix(), digest, facts.st_size, file_date)
 
 
-def arrivals(files: Sequence[LandedFile], manifest: Sequence[Row]) -> Arrivals:
+@lru_cache(maxsize=100_000)
+def _digest(path: Path, n_bytes: int, changed_ns: int) -> str:
+    """SHA-256 of a file; a process that asks again of the same size and time does not read it again."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def arrivals(files: Sequence[LandedFile], manifest: Sequence[Row], *, are_kept: bool = True) -> Arrivals:
     """What ``files`` brings beyond the manifest rows of its source and feed.
 
-    A file under a known name with other bytes is a correction; known bytes under another name are the same file.
+    A file under a known name with other bytes is a correction, if the bytes known by that name are gone: a file that
+    was moved or copied still counts, wherever it lies. An earlier content that is put back in place of its correction
+    counts again; where the rows of superseded files are not kept (``are_kept``), it is new and read again.
     """
     known = {row["file_id"]: row for row in manifest}
     live_by_name = {row["path"]: row["file_id"] for row in manifest if row["state"] != FileState.SUPERSEDED}
-    new: dict[str, LandedFile] = {}
-    renamed: dict[str, list[str]] = {}
+    places: dict[str, list[LandedFile]] = {}
     for file in files:
-        if file.file_id not in known and file.file_id not in new:
-            new[file.file_id] = file
-        elif file.name != (known[file.file_id]["path"] if file.file_id in known else new[file.file_id].name):
-            renamed.setdefault(file.file_id, []).append(file.name)
+        places.setdefault(file.file_id, []).append(file)
     supersedes = {
         live_by_name[file.name]: file.file_id
         for file in files
-        if file.name in live_by_name and live_by_name[file.name] != file.file_id
+        if file.name in live_by_name and live_by_name[file.name] not in places
     }
-    fresh = {
-        file_id: tuple(names)
-        for file_id, names in renamed.items()
-        if file_id in new or not set(names) <= set(_names(known[file_id]))
-    }
-    return Arrivals(tuple(new.values()), supersedes, fresh)
+    again = set() if are_kept else set(supersedes.values())
+    new = tuple(found[0] for file_id, found in places.items() if file_id not in known or file_id in again)
+    names = {file_id: _path_first(found, known.get(file_id)) for file_id, found in places.items()}
+    unknown = {file_id: found for file_id, found in names.items() if _is_news(found, known.get(file_id))}
+    return Arrivals(new, supersedes, unknown)
 
 
-def _names(row: Row) -> list[str]:
-    return list(json.loads(row["also_seen_as"] or "[]"))
+def _path_first(found: Sequence[LandedFile], row: Row | None) -> tuple[LandedFile, ...]:
+    """The places of a file, the one that the manifest calls its path first, if the file is still there."""
+    return tuple(sorted(found, key=lambda file: row is None or file.name != row["path"]))
+
+
+def _is_news(found: Sequence[LandedFile], row: Row | None) -> bool:
+    if row is None:
+        return len(found) > 1
+    noted = {row["path"], *other_names(row)}
+    return found[0].name != row["path"] or any(file.name not in noted for file in found)
+
+
+def other_names(row: Row) -> dict[str, str | None]:
+    """Where else a file of the manifest was seen: name → nominal date of that name."""
+    return dict(json.loads(row["also_seen_as"] or "{}"))
+
+
+def landed_days(manifest: Sequence[Row]) -> list[date]:
+    """The nominal dates of all files of the manifest, by every name under which they came."""
+    named = [day for row in manifest for day in other_names(row).values() if day]
+    return [row["file_date"] for row in manifest if row["file_date"]] + [date.fromisoformat(day) for day in named]
 
 
 def check_headers(files: Sequence[LandedFile], mapping: SourceMapping) -> None:
@@ -140,11 +165,14 @@ def _header_fault(file: LandedFile, mapping: SourceMapping) -> str | None:
     if first == header(mapping):
         return None
     got = first.split(mapping.files.delimiter)
+    expected = f"(expected {list(mapping.files.columns)})"
+    if 2 * len(set(got) & set(mapping.files.columns)) < len(got):  # a line of data is not repeated in any log
+        return f"{file.name}: its first line, of {len(got)} fields, is no header {expected}"
     missing = [name for name in mapping.files.columns if name not in got]
     extra = [name for name in got if name not in mapping.files.columns]
     order = "columns in another order" if not (missing or extra) else ""
     parts = [f"missing {missing}" if missing else "", f"not expected {extra}" if extra else "", order]
-    return f"{file.name}: {', '.join(part for part in parts if part)} (expected {list(mapping.files.columns)})"
+    return f"{file.name}: {', '.join(part for part in parts if part)} {expected}"
 
 
 def read_lines(spark: SparkSession, files: Sequence[LandedFile]) -> DataFrame:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from affinity.io.kinds import Done, Work
 from affinity.io.ops import has_old_files, is_fragmented, to_json
 from affinity.io.store import COMMIT_METADATA
+from affinity.tables import ops
 from affinity.tables.catalog import LOG_TABLES
 from affinity.tables.spec import TableSpec
 
@@ -22,23 +23,29 @@ class MaintainWork(Work):
         finally:
             spark.conf.unset(COMMIT_METADATA)
         for log in LOG_TABLES:
-            self.platform.ops.compact(log)
+            self._compact(log)
         metrics: dict[str, float | None] = {f"n_expired.{name}": float(n) for name, n in expired.items() if n}
         return Done(self.publication.release(), {}, metrics)
 
     def _maintain(self, spec: TableSpec) -> int:
         """One table; what has nothing to expire, to compact or to remove is left as it is, commit included."""
         spark, path = self.platform.spark, self.platform.root.table(spec)
-        released = self.plan.releases.version(spec)
-        self.store.roll_back_unreleased(spec, released, self.plan.run_id)
         n_expired = self._expire(spec)
         if is_fragmented(self.platform.root, spec):
             spark.sql(f"OPTIMIZE delta.`{path}`")
         if has_old_files(self.platform.root, spec):
             spark.sql(f"VACUUM delta.`{path}`")
-        if (version := self.store.version(spec)) != released:
+        if (version := self.store.version(spec)) != self.plan.releases.version(spec):
             self.publication.add(spec.full_name, [None], version, is_maintenance=True)
         return n_expired
+
+    def _compact(self, log: TableSpec) -> None:
+        """One log; the manifest is read by its release, which must follow it."""
+        released = self.plan.releases.version(log)
+        if released is not None:
+            self.platform.ops.roll_back_unreleased(log, released)
+        if (version := self.platform.ops.compact(log)) is not None and log is ops.FILES:
+            self.publication.add(log.full_name, [None], version, is_maintenance=True)
 
     def _expire(self, spec: TableSpec) -> int:
         """Delete rows older than the retention of the table, counted from ``as_of``; return how many."""

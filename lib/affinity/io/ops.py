@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -14,6 +15,7 @@ from deltalake.schema import PrimitiveType
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from affinity.io.root import Root
+from affinity.tables.ddl import CONSTRAINT
 from affinity.tables.spec import TableSpec
 
 _PRIMITIVES = {
@@ -25,6 +27,7 @@ _PRIMITIVES = {
     "date": ("date", pa.date32()),
     "timestamp": ("timestamp", pa.timestamp("us", tz="UTC")),
 }
+_SQL_TYPES = {"long": "bigint", "integer": "int"}
 _LARGE_BYTES = 128 * 2**20
 _FRAGMENTS = 4
 _again = retry(
@@ -69,7 +72,8 @@ class OpsStore:
         """Add rows in one commit; appends of several processes never exclude each other."""
         if rows:
             self._create(spec)
-            write_deltalake(str(self._root.table(spec)), self._batch(spec, rows), mode="append")
+            # A log gains columns as its specification does; rows of before hold null.
+            write_deltalake(str(self._root.table(spec)), self._batch(spec, rows), mode="append", schema_mode="merge")
 
     def upsert(self, spec: TableSpec, rows: Sequence[Row], run_id: str) -> int:
         """Insert rows or replace those with the same key in one commit that carries the run id; return its version."""
@@ -90,13 +94,16 @@ class OpsStore:
             DeltaTable(str(self._root.table(spec))).restore(target)
 
     @_again
-    def compact(self, spec: TableSpec) -> None:
-        """Turn the many small files of a log into few, and remove those that a week has not needed."""
-        if current_version(self._root, spec) is not None:
-            table = DeltaTable(str(self._root.table(spec)))
+    def compact(self, spec: TableSpec) -> int | None:
+        """Turn the many small files of a log into few, remove those that a week has not needed; return the version."""
+        if current_version(self._root, spec) is None:
+            return None
+        table = DeltaTable(str(self._root.table(spec)))
+        if is_fragmented(self._root, spec):
             table.optimize.compact()
-            table.vacuum(dry_run=False)
-            table.create_checkpoint()
+        table.vacuum(dry_run=False)
+        table.create_checkpoint()
+        return int(table.version())
 
     def _create(self, spec: TableSpec) -> DeltaTable:
         uri = str(self._root.table(spec))
@@ -142,6 +149,39 @@ def current_version(root: Root, spec: TableSpec) -> int | None:
 def table_properties(root: Root, spec: TableSpec) -> dict[str, str | None]:
     """The properties a table was made with."""
     return dict(DeltaTable(str(root.table(spec))).metadata().configuration)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a table was made as: SQL types by column, which columns may be null, partitions, constraints by name."""
+
+    types: Mapping[str, str]
+    nullable: frozenset[str]
+    partition_by: tuple[str, ...]
+    constraints: Mapping[str, str]
+
+
+def layout(root: Root, spec: TableSpec) -> Layout:
+    """How a table lies on disk."""
+    table = DeltaTable(str(root.table(spec)))
+    metadata, fields = table.metadata(), table.schema().fields
+    checks = {
+        key.removeprefix(CONSTRAINT): str(value)
+        for key, value in metadata.configuration.items()
+        if key.startswith(CONSTRAINT)
+    }
+    return Layout(
+        {field.name: _sql_type(field.type) for field in fields},
+        frozenset(field.name for field in fields if field.nullable),
+        tuple(metadata.partition_columns),
+        checks,
+    )
+
+
+def _sql_type(delta_type: Any) -> str:
+    if delta_type.type == "array":
+        return f"array<{_sql_type(delta_type.element_type)}>"
+    return _SQL_TYPES.get(delta_type.type, str(delta_type.type))
 
 
 def is_fragmented(root: Root, spec: TableSpec) -> bool:

@@ -32,13 +32,11 @@ def config_of(config: Path | None, env: str | None, root: Path | None, overrides
     return load_config(config, env, [*overrides, f"store.root={root}"] if root else overrides)
 
 
-def platform_of(
-    config: Path | None, env: str | None, root: Path | None, overrides: Sequence[str], *, create: bool
-) -> "Platform":
+def platform_of(config: Path | None, env: str | None, root: Path | None, overrides: Sequence[str]) -> "Platform":
     """The platform of the command line's options, to run jobs on."""
     from affinity.io.platform import Platform
 
-    return Platform.open(config_of(config, env, root, overrides), create=create)
+    return Platform.open(config_of(config, env, root, overrides), create=True)
 
 
 def root_of(config: "Config") -> "Root":

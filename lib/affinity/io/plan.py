@@ -12,9 +12,9 @@ from affinity.core.errors import BadInput, NotYet
 from affinity.core.settings import Settings
 from affinity.core.source import SourceMapping
 from affinity.core.vocabulary import Feed, FileState, Status
-from affinity.io.config import load_source, validated
+from affinity.io.config import Config, load_source, validated
 from affinity.io.job import Job, Kind
-from affinity.io.landing import Arrivals, arrivals, check_headers, landed_files
+from affinity.io.landing import Arrivals, arrivals, check_headers, landed_days, landed_files
 from affinity.io.ops import Row, to_json
 from affinity.io.platform import Platform, code_version
 from affinity.io.releases import Release, Releases
@@ -52,14 +52,14 @@ class Plan:
     reason: str | None = None
 
 
-def job_settings(platform: Platform, job: Job) -> Settings:
+def job_settings(config: Config, job: Job) -> Settings:
     """The settings of a job from its section ``[jobs.<name>]``.
 
     Raises:
         BadInput: keys are unknown, missing or of the wrong type.
     """
-    section = platform.config.jobs.get(job.name, {})
-    return validated(job.settings, section, where=f"[jobs.{job.name}] of {platform.config.conf_dir / 'affinity.toml'}")
+    section = config.jobs.get(job.name, {})
+    return validated(job.settings, section, where=f"[jobs.{job.name}] of {config.conf_dir / 'affinity.toml'}")
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def make_plan(platform: Platform, job: Job, request: Request) -> Plan:
         BadInput: the request cannot be served (unknown source, no landing folder, a date without data, …).
         NotYet: there is no promoted model, or no slice to work on, for the date.
     """
-    settings = job_settings(platform, job)
+    settings = job_settings(platform.config, job)
     releases = Releases.of(platform.ops)
     version = releases.version(ops.FILES)
     manifest = [] if version is None else platform.ops.read(ops.FILES, version)
@@ -111,12 +111,12 @@ def _plan_ingest(question: _Question) -> Plan:
         raise BadInput(f"Job {job.name} reads landed files: pass --source NAME and --landing DIR.")
     mapping = load_source(question.platform.config, request.source)
     known = [row for row in question.manifest if row["source"] == mapping.name and row["feed"] == job.feed]
-    found = arrivals(landed_files(request.landing, mapping), known)
+    found = arrivals(landed_files(request.landing, mapping), known, are_kept=job.feed is Feed.EVENTS)
     check_headers(found.new, mapping)
     inputs = {
         "files": sorted(file.file_id for file in found.new),
         "supersedes": found.supersedes,
-        "renamed": found.renamed,
+        "names": {file_id: [place.name for place in places] for file_id, places in found.names.items()},
         "source": mapping.name,
     }
     nothing = "no new file" if found.is_empty else None
@@ -152,7 +152,7 @@ def _plan_as_of(question: _Question) -> Plan:
     if request.as_of is None:
         raise BadInput(f"Job {job.name} makes one slice per date: pass --as-of YYYY-MM-DD.")
     as_of = request.as_of
-    check_as_of(as_of, [row["file_date"] for row in question.manifest if row["feed"] == Feed.EVENTS])
+    check_as_of(as_of, landed_days([row for row in question.manifest if row["feed"] == Feed.EVENTS]))
     attempts = question.attempts()
     models = _models(question, as_of, attempts)
     tables = [spec for spec in job.reads if isinstance(spec, TableSpec)]
@@ -163,13 +163,12 @@ def _plan_as_of(question: _Question) -> Plan:
     return replace(plan, status=status, reason=reason)
 
 
-def check_as_of(as_of: date, file_dates: Sequence[date | None]) -> None:
-    """A cut needs a complete landed day before it and none missing up to it.
+def check_as_of(as_of: date, days: Sequence[date]) -> None:
+    """A cut lies between the first and the last landed day; whether days between are missing, only the shop knows.
 
     Raises:
         BadInput: nothing was landed, or ``as_of`` lies before the data or beyond the last complete landed day.
     """
-    days = [day for day in file_dates if day is not None]
     if not days:
         raise BadInput(
             "No dated file was ingested yet: run `affinity run --source NAME --landing DIR --as-of DATE` first."

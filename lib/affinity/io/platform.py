@@ -32,9 +32,16 @@ class Platform:
         self._session = session
 
     @classmethod
-    def open(cls, config: Config, *, create: bool = True, session: "SparkSession | None" = None) -> "Platform":
-        """Open the root of the settings, or make it."""
-        return cls(config, open_root(config, create=create), session)
+    def open(
+        cls,
+        config: Config,
+        *,
+        create: bool = True,
+        may_be_missing: bool = False,
+        session: "SparkSession | None" = None,
+    ) -> "Platform":
+        """Open the root of the settings, or make it, or only look at where it would be."""
+        return cls(config, open_root(config, create=create, may_be_missing=may_be_missing), session)
 
     @cached_property
     def spark(self) -> "SparkSession":

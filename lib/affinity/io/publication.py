@@ -38,6 +38,16 @@ class Publication:
     is_recovered: bool = False
     rows: dict[str, int] = field(default_factory=dict)
     _released: list[Row] = field(default_factory=list)
+    _committed: set[TableSpec] = field(default_factory=set)
+
+    def prepare(self, tables: Sequence[TableSpec]) -> None:
+        """Take back what runs that died left in these tables, unless it was this very run; make or migrate them."""
+        store = self.platform.store
+        for spec in tables:
+            if store.roll_back_unreleased(spec, self.releases.version(spec), self.run_id):
+                self._committed.add(spec)
+            store.ensure(spec)
+        self.is_recovered = bool(self._committed)
 
     def stage(self, frames: Mapping[TableSpec, DataFrame], *, empty_allowed: bool) -> dict[TableSpec, DataFrame]:
         """Write all frames beside their tables, then check exactly what was written.
@@ -76,14 +86,13 @@ class Publication:
         """
         store = self.platform.store
         for spec, frame in staged.items():
-            released = self.releases.version(spec)
-            if store.roll_back_unreleased(spec, released, self.run_id):
-                self.is_recovered = True
+            if spec in self._committed:
                 version = store.proven_version(spec, self.run_id)
             else:
                 days = [day for day in slices[spec] if day is not None]
                 version = store.publish(frame, spec, self.run_id, days, replaced)
-            self.add(spec.full_name, slices[spec], version)
+            is_changed = version != self.releases.version(spec)  # a correction may take rows out and bring none
+            self.add(spec.full_name, slices[spec] or ([None] if is_changed else []), version)
 
     def publish_manifest(self, rows: Sequence[Row]) -> None:
         """Bring the manifest up to date in one commit."""

@@ -21,12 +21,12 @@ class Release:
 
 
 class Releases:
-    """All releases, read once; the newest row per table and slice holds."""
+    """All releases, read once; per table and slice the highest version holds, whatever the clocks of the writers."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self._slices: dict[str, dict[date | None, Release]] = {}
         self._versions: dict[str, int] = {}
-        for row in sorted(rows, key=lambda row: (row["released_ts"], row["table_version"])):
+        for row in sorted(rows, key=lambda row: (row["table_version"], row["released_ts"])):
             self._versions[row["table_name"]] = row["table_version"]
             if not row["is_maintenance"]:
                 release = Release(row["slice_date"], row["table_version"], row["run_id"], row["digest"])

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from filelock import FileLock
+
 from affinity.core.errors import BadInput
 from affinity.io.config import Config
 from affinity.privacy.tokens import KEY_VERSION, fingerprint, read_key
@@ -53,12 +55,12 @@ class Root:
         return self.path / "reports"
 
 
-def open_root(config: Config, *, create: bool) -> Root:
+def open_root(config: Config, *, create: bool, may_be_missing: bool = False) -> Root:
     """Open the root, or with ``create`` make it and its key on first use; only who may write needs the key.
 
     Raises:
-        BadInput: it does not exist and may not be made, lies on an object store without an external writer policy, or
-            its business zone or key is not the one it was made with.
+        BadInput: it does not exist and may neither be made nor be missing, lies on an object store, or its business
+            zone or key is not the one it was made with.
     """
     store = config.store
     if "://" in store.root:
@@ -70,14 +72,16 @@ def open_root(config: Config, *, create: bool) -> Root:
     _check_zone(store.business_zone)
     key_file = Path(config.privacy.key_file).expanduser() if config.privacy.key_file else path / "secrets/subject.key"
     marker = path / "root.json"
-    if not marker.exists():
-        if not create:
-            raise BadInput(f"There is no Affinity root at {path}; `affinity run` or `affinity demo` makes one.")
-        _make(path, store.business_zone, key_file, own_key=not config.privacy.key_file)
-    fixed = json.loads(marker.read_text(encoding="utf-8"))
-    _check_fixed(path, fixed, store.business_zone)
     if create:
-        _check_key(path, fixed, key_file)
+        os.umask(0o027)  # tables, models and logs are nobody else's
+        _make_once(path, store.business_zone, key_file, own_key=not config.privacy.key_file)
+    elif not marker.exists() and not may_be_missing:
+        raise BadInput(f"There is no Affinity root at {path}; `affinity run` or `affinity demo` makes one.")
+    if marker.exists():
+        fixed = json.loads(marker.read_text(encoding="utf-8"))
+        _check_fixed(path, fixed, store.business_zone)
+        if create:
+            _check_key(path, fixed, key_file)
     tracking_uri = config.tracking.uri or f"sqlite:///{path}/mlflow.db"
     artifacts = config.tracking.artifacts or str(path / "mlflow")
     return Root(path, store.business_zone, key_file, store.lease, tracking_uri, artifacts)
@@ -93,9 +97,19 @@ def _inside(root: Path, path: Path) -> Path:
     return path
 
 
-def _make(path: Path, business_zone: str, key_file: Path, *, own_key: bool) -> None:
-    os.umask(0o027)
+def _make_once(path: Path, business_zone: str, key_file: Path, *, own_key: bool) -> None:
+    """Make the root where it is missing; of several first runs one makes it and the others wait."""
+    if (path / "root.json").exists():
+        return
+    if not own_key:
+        read_key(key_file)  # nothing is made where the key is no key
     path.mkdir(parents=True, exist_ok=True)
+    with FileLock(path / ".root.lock"):
+        if not (path / "root.json").exists():
+            _make(path, business_zone, key_file, own_key=own_key)
+
+
+def _make(path: Path, business_zone: str, key_file: Path, *, own_key: bool) -> None:
     if own_key and not key_file.exists():
         key_file.parent.mkdir(mode=0o700, exist_ok=True)
         descriptor = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

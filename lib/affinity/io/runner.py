@@ -18,6 +18,21 @@ from affinity.tables import ops
 from affinity.tables.spec import ModelSpec, TableSpec
 
 logger = logging.getLogger("affinity")
+# What Spark, Delta, delta-rs, MLflow, SQLAlchemy and Py4J say of a store, server or cluster that is gone or busy.
+_TRANSIENT = (
+    "Connection refused",
+    "ConnectionRefused",
+    "ConnectException",
+    "Max retries exceeded",
+    "Concurrent",
+    "CommitFailedError",
+    "ExecutorLostFailure",
+    "No space left",
+    "OperationalError",
+    "Py4JNetworkError",
+    "SparkContext was shut down",
+    "stopped SparkContext",
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +77,7 @@ def _run(platform: Platform, job: Job, request: Request, begun: float) -> Result
 
 
 def _leased(job: Job) -> list[TableSpec | ModelSpec]:
-    manifest = [ops.FILES] if job.kind in (Kind.INGEST, Kind.CLEAN) else []
+    manifest = [ops.FILES] if job.kind in (Kind.INGEST, Kind.CLEAN, Kind.MAINTAIN) else []
     return [*job.writes, *manifest]
 
 
@@ -154,20 +169,9 @@ def _ended(job: Job, status: Status, code: ExitCode, reason: str | None, begun: 
 
 def _code_of(error: Exception) -> ExitCode:
     """A lost store, server or cluster is worth a retry; anything else is a defect."""
-    text = type(error).__name__ + str(error)[:2000]
-    transient = (
-        "ConnectException",
-        "ConnectionRefused",
-        "Concurrent",
-        "No space left",
-        "SparkContext was shut down",
-        "OperationalError",
-    )
-    return (
-        ExitCode.INFRASTRUCTURE
-        if any(word in text for word in transient) or isinstance(error, OSError)
-        else ExitCode.DEFECT
-    )
+    text = f"{type(error).__name__}: {str(error)[:20_000]}"
+    is_transient = isinstance(error, OSError) or any(word in text for word in _TRANSIENT)
+    return ExitCode.INFRASTRUCTURE if is_transient else ExitCode.DEFECT
 
 
 def _masked(error: Exception) -> str:

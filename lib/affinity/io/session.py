@@ -26,7 +26,7 @@ def spark_session(config: Config, root: Root) -> SparkSession:
     for key, value in settings.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
-    spark.sparkContext.setCheckpointDir(str(root.checkpoints))
+    spark.sparkContext.setCheckpointDir(str(_checkpoints(spark, root)))
     return spark
 
 
@@ -40,6 +40,8 @@ def fixed_settings(root: Path) -> dict[str, str]:
         "spark.sql.warehouse.dir": str(root / "warehouse"),
         "spark.sql.files.ignoreCorruptFiles": "false",
         "spark.sql.files.ignoreMissingFiles": "false",
+        # The released version is read and restored however old it is; upkeep alone removes files, and looks first.
+        "spark.databricks.delta.vacuum.enforceTimeTravelWithinDeletedFileRetentionDuration": "false",
         # Files of staged and committed data carry their own checks; a table is small, its log need not be 50 tasks.
         "spark.databricks.delta.snapshotPartitions": "2",
         # Keys are never settings, but a stray one must not show in the UI or the event log either.
@@ -66,6 +68,10 @@ def _local(config: Config) -> dict[str, str]:
     }
 
 
-def remove_checkpoints(root: Root) -> None:
-    """Forget what ALS wrote on the way; nothing reads it after a run."""
-    shutil.rmtree(Path(root.checkpoints), ignore_errors=True)
+def remove_checkpoints(spark: SparkSession, root: Root) -> None:
+    """Forget what ALS wrote on the way in this session; nothing reads it after a run."""
+    shutil.rmtree(_checkpoints(spark, root), ignore_errors=True)
+
+
+def _checkpoints(spark: SparkSession, root: Root) -> Path:
+    return root.checkpoints / str(spark.sparkContext.applicationId)

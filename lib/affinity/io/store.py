@@ -1,18 +1,20 @@
 """Delta tables: made from specifications, read at pinned versions, changed in single commits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
+from itertools import takewhile
 
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from affinity.core.errors import AuditFailed, BadInput
-from affinity.io.ops import commits, current_version, table_properties, to_json
+from affinity.io.ops import commits, current_version, layout, table_properties, to_json
 from affinity.io.root import Root
 from affinity.tables import ddl
-from affinity.tables.spec import TableSpec, WriteMode
+from affinity.tables.spec import Column, TableSpec, WriteMode
 
+_RESTORE = "RESTORE"
 COMMIT_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 
 
@@ -28,7 +30,10 @@ class Store:
         if version is None:
             return self._spark.createDataFrame([], ddl.frame_schema(spec))
         path = str(self._root.table(spec))
-        return self._spark.read.format("delta").option("versionAsOf", version).load(path)
+        rows = self._spark.read.format("delta").option("versionAsOf", version).load(path)
+        # A version of before a column was added: the column was null then.
+        added = {c.name: F.lit(None).cast(c.type) for c in spec.columns if c.name not in rows.columns}
+        return rows.withColumns(added).select(*spec.column_names) if added else rows
 
     def ensure(self, spec: TableSpec) -> None:
         """Make the table if it is missing; bring an older one up to date where columns were only added.
@@ -44,24 +49,33 @@ class Store:
             self._migrate(spec, found)
 
     def _migrate(self, spec: TableSpec, found: str | None) -> None:
-        written = DeltaTable.forPath(self._spark, str(self._root.table(spec))).toDF()
-        fields = {field.name: field.dataType.simpleString() for field in written.schema.fields}
-        wanted = {column.name: column.type for column in spec.columns}
-        added = [column for column in spec.columns if column.name not in fields]
-        gone = sorted(set(fields) - set(wanted))
-        retyped = sorted(name for name in set(fields) & set(wanted) if fields[name] != wanted[name])
-        if gone or retyped or any(not column.nullable for column in added) or int(found or 0) > spec.version:
+        written = layout(self._root, spec)
+        wanted = {column.name: column for column in spec.columns}
+        added = [column for column in spec.columns if column.name not in written.types]
+        both = [name for name in wanted if name in written.types]
+        retyped = sorted(name for name in both if written.types[name] != wanted[name].type)
+        required = [column.name for column in added if not column.nullable]
+        required += [name for name in both if name in written.nullable and not wanted[name].nullable]
+        faults = {
+            "removed columns": sorted(set(written.types) - set(wanted)),
+            "changed types": retyped,
+            "newly required columns": required,
+            "changed partitions": [] if written.partition_by == spec.partition_by else list(written.partition_by),
+        }
+        if any(faults.values()) or int(found or 0) > spec.version:
+            told = ", ".join(f"{what} {names}" for what, names in faults.items() if names)
             raise BadInput(
-                f"Table {spec.full_name} was written by specification version {found}, this release has "
-                f"version {spec.version}: removed columns {gone}, changed types {retyped}, new required columns "
-                f"{[c.name for c in added if not c.nullable]}. Only new nullable columns are added by themselves: run "
-                f"migration {spec.layer}_{spec.name}_v{found}_to_v{spec.version} first, or the release that wrote it."
+                f"Table {spec.full_name} was written by specification version {found}, this release has version "
+                f"{spec.version}: {told or 'an older one'}. By themselves only new nullable columns are added, columns "
+                f"made nullable and checks changed: run migration "
+                f"{spec.layer}_{spec.name}_v{found}_to_v{spec.version} first, or the release that wrote it."
             )
-        path = self._root.table(spec)
-        if added:
-            columns = ", ".join(f"{c.name} {c.type} COMMENT '{c.comment}'" for c in added)
-            self._spark.sql(f"ALTER TABLE delta.`{path}` ADD COLUMNS ({columns})")
-        self._spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('{ddl.SPEC_VERSION}' = '{spec.version}')")
+        loosened = [name for name in both if name not in written.nullable and wanted[name].nullable]
+        self._alter(spec, _changes(spec, added, loosened, written.constraints))
+
+    def _alter(self, spec: TableSpec, changes: Sequence[str]) -> None:
+        for change in [*changes, f"SET TBLPROPERTIES ('{ddl.SPEC_VERSION}' = '{spec.version}')"]:
+            self._spark.sql(f"ALTER TABLE delta.`{self._root.table(spec)}` {change}")
 
     def stage(self, frame: DataFrame, spec: TableSpec, run_id: str) -> DataFrame:
         """Write a run's rows of a table beside it, once; what is audited and published is exactly this."""
@@ -72,15 +86,16 @@ class Store:
     def roll_back_unreleased(self, spec: TableSpec, released: int | None, run_id: str) -> bool:
         """Undo commits that no release points to, left by a run that died; say whether ``run_id`` made the newest.
 
-        The released version is the truth: what came after it is either completed by the same run, or taken back.
+        The released version is the truth: what came after it is either completed by the same run, or taken back. What
+        was taken back once is history: a restoration names itself in its commit, and nothing before it is looked at.
         """
         newer = [commit for commit in commits(self._root, spec) if released is None or commit["version"] > released]
-        ours = next((commit for commit in newer if commit["run_id"]), None)
-        if ours is not None and ours["run_id"] == run_id:
+        standing = list(takewhile(lambda commit: commit["operation"] != _RESTORE, newer))
+        theirs = [commit for commit in standing if commit["run_id"]]
+        if theirs and theirs[0]["run_id"] == run_id:
             return True
-        if ours is not None:
-            oldest = min(commit["version"] for commit in newer if commit["run_id"])
-            target = oldest - 1 if released is None else released
+        if theirs:
+            target = theirs[-1]["version"] - 1 if released is None else released
             self._spark.sql(f"RESTORE TABLE delta.`{self._root.table(spec)}` TO VERSION AS OF {target}")
         return False
 
@@ -141,6 +156,18 @@ class Store:
             merge.whenNotMatchedInsertAll().execute()
         finally:
             self._spark.conf.unset(COMMIT_METADATA)
+
+
+def _changes(spec: TableSpec, added: Sequence[Column], loosened: Sequence[str], checks: Mapping[str, str]) -> list[str]:
+    """What an ALTER TABLE has to say to bring a table to its specification; existing rows must satisfy new checks."""
+    wanted = ddl.constraints(spec)
+    columns = ", ".join(ddl.column_definition(column) for column in added)
+    return [
+        *([f"ADD COLUMNS ({columns})"] if added else []),
+        *(f"ALTER COLUMN {name} DROP NOT NULL" for name in loosened),
+        *(f"DROP CONSTRAINT {name}" for name, check in checks.items() if wanted.get(name) != check),
+        *(f"ADD CONSTRAINT {name} CHECK ({check})" for name, check in wanted.items() if checks.get(name) != check),
+    ]
 
 
 def _order(spec: TableSpec, alias: str) -> str:

@@ -4,13 +4,13 @@ from affinity.core.vocabulary import Severity
 from affinity.tables.spec import Column, TableSpec
 
 SPEC_VERSION = "affinity.spec_version"
+CONSTRAINT = "delta.constraints."
 _WITHOUT_STATS = ("string", "boolean", "array<string>")  # ids and texts would stand in the log; booleans skip nothing
 
 
 def properties(spec: TableSpec) -> dict[str, str]:
     """Delta table properties: readable everywhere, change feed on, critical checks as constraints, no ids in stats."""
-    critical = [check for check in spec.checks if check.severity is Severity.CRITICAL]
-    checks = {f"delta.constraints.{check.name}": check.predicate for check in critical}
+    checks = {CONSTRAINT + name: predicate for name, predicate in constraints(spec).items()}
     indexed = [c.name for c in spec.columns if c.type not in _WITHOUT_STATS]
     return {
         SPEC_VERSION: str(spec.version),
@@ -22,6 +22,11 @@ def properties(spec: TableSpec) -> dict[str, str]:
     }
 
 
+def constraints(spec: TableSpec) -> dict[str, str]:
+    """The checks that the table itself refuses rows by: name → predicate."""
+    return {check.name: check.predicate for check in spec.checks if check.severity is Severity.CRITICAL}
+
+
 def create_table(spec: TableSpec, location: str) -> str:
     """The Spark statement that makes the table at a path, with comments and constraints.
 
@@ -29,12 +34,12 @@ def create_table(spec: TableSpec, location: str) -> str:
     >>> print(create_table(RECOMMENDATIONS, "/r/gold/recommendations").splitlines()[0])
     CREATE TABLE IF NOT EXISTS delta.`/r/gold/recommendations` (
     """
-    columns = ",\n  ".join(_column(column) for column in spec.columns)
+    columns = ",\n  ".join(column_definition(column) for column in spec.columns)
     partitioned = f"\nPARTITIONED BY ({', '.join(spec.partition_by)})" if spec.partition_by else ""
-    listed = ", ".join(f"{_text(key)} = {_text(value)}" for key, value in properties(spec).items())
+    listed = ", ".join(f"{text(key)} = {text(value)}" for key, value in properties(spec).items())
     return (
         f"CREATE TABLE IF NOT EXISTS delta.`{location}` (\n  {columns}\n) USING delta{partitioned}"
-        f"\nCOMMENT {_text(spec.doc)}\nTBLPROPERTIES ({listed})"
+        f"\nCOMMENT {text(spec.doc)}\nTBLPROPERTIES ({listed})"
     )
 
 
@@ -48,10 +53,12 @@ def frame_schema(spec: TableSpec) -> str:
     return ", ".join(f"{column.name} {column.type}" for column in spec.columns)
 
 
-def _column(column: Column) -> str:
+def column_definition(column: Column) -> str:
+    """A column as in CREATE TABLE."""
     null = "" if column.nullable else " NOT NULL"
-    return f"{column.name} {column.type}{null} COMMENT {_text(column.comment)}"
+    return f"{column.name} {column.type}{null} COMMENT {text(column.comment)}"
 
 
-def _text(value: str) -> str:
+def text(value: str) -> str:
+    """A string literal."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

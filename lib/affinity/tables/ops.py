@@ -12,9 +12,9 @@ FILES = TableSpec(
         Column("source", "string", "Source mapping"),
         Column("feed", "string", "events, items or customers"),
         Column("file_id", "string", "SHA-256 of the file's bytes"),
-        Column("path", "string", "Path below the landing folder under which it was first seen"),
+        Column("path", "string", "Path below the landing folder; it follows a file that was moved"),
         Column(
-            "also_seen_as", "string", "JSON list of other names under which the same bytes came; null if none", True
+            "also_seen_as", "string", "JSON of other names of the same bytes: name to nominal date; null if none", True
         ),
         Column("file_date", "date", "Nominal date, from the name; null where the name has none", nullable=True),
         Column("n_bytes", "bigint", "Size, bytes"),
@@ -28,7 +28,6 @@ FILES = TableSpec(
         Column("n_filtered", "bigint", "Rows left out by a rule of the source; null until cleaned", nullable=True),
         Column("n_quarantined", "bigint", "Rows rejected with a reason; null until cleaned", nullable=True),
         Column("defects", "string", "JSON of counts by defect flag; flags overlap", nullable=True),
-        Column("schema_drift", "string", "JSON of new and missing optional columns; null if none", nullable=True),
         Column("ingested_ts", "timestamp", "When its rows were committed, UTC"),
         RUN_ID,
     ),
@@ -48,7 +47,7 @@ RUNS = TableSpec(
         Column("job", "string", "Job name"),
         Column("source", "string", "Source of an ingest or clean job; null otherwise", nullable=True),
         Column("as_of_date", "date", "Argument of the run; null for a job that has none", nullable=True),
-        Column("status", "string", "started, done, recovered, kept, skipped, nothing_to_do or failed"),
+        Column("status", "string", "started, done, recovered, kept, skipped or failed"),
         Column("at_ts", "timestamp", "When the status was reached, UTC"),
         Column("duration_secs", "double", "Since the attempt started; null on `started`", nullable=True),
         Column("exit_code", "int", "Documented exit code; null on `started`", nullable=True),

@@ -1,0 +1,93 @@
+"""Lines become rows: what is broken is flagged, and no raw id is in anything that is kept."""
+
+import json
+from pathlib import Path
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from affinity.core.source import SourceMapping
+from affinity.features.landed import events, parsed
+from affinity.io.config import load_config, load_source
+
+RAW_ID = "17850"
+GOOD = "536365,85123A,WHITE HEART,6,2010-12-01 08:26:00,2.55,17850.0,France"
+
+
+@pytest.fixture(scope="module")
+def mapping() -> SourceMapping:
+    return load_source(load_config(), "online_retail")
+
+
+@pytest.fixture
+def read(spark: SparkSession, mapping: SourceMapping, tmp_path: Path):
+    key = tmp_path / "key"
+    key.write_text("ab" * 32, encoding="ascii")
+
+    def make(*lines: str) -> DataFrame:
+        frame = spark.createDataFrame(
+            [("f", None, line) for line in lines], "file_id string, file_date date, line string"
+        )
+        rows = parsed(frame, mapping, key_file=str(key))
+        return events(rows, mapping, business_zone="Europe/London")
+
+    return make
+
+
+def defects(frame: DataFrame) -> list[list[str]]:
+    return [row["defects"] for row in frame.orderBy("line_length").collect()]
+
+
+def test_a_good_line(read) -> None:
+    (row,) = read(GOOD).collect()
+    assert (row["defects"], row["order_id"], row["item_id"]) == ([], "536365", "85123A")
+    assert json.loads(row["payload"])["Description"] == "WHITE HEART"
+
+
+def test_an_empty_last_column_is_no_missing_one(read) -> None:
+    (row,) = read(GOOD.removesuffix("France")).collect()
+    assert row["defects"] == []
+    assert row["subject_key"] is not None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        GOOD.removesuffix(",France"),
+        GOOD + ",more",
+        GOOD.replace("WHITE HEART", "WHITE, HEART"),
+        GOOD.replace("WHITE HEART", '"WHITE HEART'),
+        "17850.0",
+    ],
+)
+def test_an_unreadable_line_shows_its_shape_and_nobody(read, line: str) -> None:
+    (row,) = read(line).collect()
+    assert row["defects"][0] == "unparsable"
+    assert (row["subject_key"], row["order_id"], row["item_id"]) == (None, None, None)
+    assert row["payload"] == "".join("a" if c.isalpha() else "9" if c.isdigit() else c for c in line)
+    assert RAW_ID not in str(row.asDict())
+
+
+def test_a_digest_tells_lines_apart_and_cannot_be_made_without_the_key(read, spark: SparkSession) -> None:
+    anna, bob = GOOD, GOOD.replace("17850.0", "13047.0")
+    digests = [row["line_digest"] for row in read(anna, bob, anna).collect()]
+    assert len(set(digests)) == 2
+    guesses = [
+        line
+        for n in range(17840, 17860)
+        for line in (GOOD.replace("17850.0", f"{n}.0"), GOOD.replace("17850.0", str(n)))
+    ]
+    guessed = spark.createDataFrame([(line,) for line in guesses], "line string").select(F.sha2("line", 256)).collect()
+    assert not set(digests) & {row[0] for row in guessed}
+
+
+def test_equal_lines_are_two_events(read) -> None:
+    rows = read(GOOD, GOOD).collect()
+    assert len({row["event_id"] for row in rows}) == 2
+    assert sorted(row["defects"] for row in rows) == [[], ["repeated_line"]]
+
+
+def test_an_amount_beyond_all_money_is_a_defect_and_no_error(read) -> None:
+    scanned = GOOD.replace(",6,", ",5012345678900,").replace("2.55", "25.00")
+    assert defects(read(scanned)) == [["amount_invalid"]]

@@ -1,0 +1,98 @@
+"""What landing brings beyond the manifest: nothing that lies there stops counting, and nothing counts twice."""
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from affinity.core.vocabulary import FileState
+from affinity.io.kinds import _names_of, _replaced
+from affinity.io.landing import Arrivals, LandedFile, arrivals, landed_days
+from affinity.io.ops import Row
+
+
+def landed(name: str, content: str) -> LandedFile:
+    return LandedFile(Path(name), name, content, 1, date.fromisoformat(name[-14:-4]))
+
+
+def known(file: LandedFile, **changes: object) -> Row:
+    row: Row = {"file_id": file.file_id, "path": file.name, "file_date": file.file_date, "also_seen_as": None}
+    return row | {"state": FileState.CLEANED, "superseded_by": None} | changes
+
+
+def noted(manifest: Sequence[Row], found: Arrivals) -> list[Row]:
+    """The manifest after other names were noted."""
+    return [
+        row | (_names_of(row, found.names[row["file_id"]]) if row["file_id"] in found.names else {}) for row in manifest
+    ]
+
+
+MONDAY, TUESDAY = landed("2011-01-03.csv", "x"), landed("2011-01-04.csv", "y")
+MANIFEST = [known(MONDAY), known(TUESDAY)]
+
+
+def test_nothing_new() -> None:
+    assert arrivals([MONDAY, TUESDAY], MANIFEST).is_empty
+
+
+def test_a_file_that_is_gone_still_counts() -> None:
+    assert arrivals([TUESDAY], MANIFEST).is_empty
+
+
+def test_names_that_were_swapped_supersede_nobody() -> None:
+    swapped = [landed("2011-01-03.csv", "y"), landed("2011-01-04.csv", "x")]
+
+    found = arrivals(swapped, MANIFEST)
+
+    assert (found.new, found.supersedes) == ((), {})
+    assert arrivals(swapped, noted(MANIFEST, found)).is_empty
+
+
+def test_a_moved_file_counts_beside_the_one_that_took_its_name_and_is_corrected() -> None:
+    moved, other = landed("archive/2011-01-03.csv", "x"), landed("2011-01-03.csv", "z")
+
+    found = arrivals([moved, other, TUESDAY], MANIFEST)
+
+    assert (found.new, found.supersedes) == ((other,), {})
+    manifest = [*noted(MANIFEST, found), known(other)]
+    assert manifest[0]["path"] == "archive/2011-01-03.csv"
+    assert arrivals([moved, other, TUESDAY], manifest).is_empty
+    corrected = arrivals([moved, landed("2011-01-03.csv", "w"), TUESDAY], manifest)
+    assert corrected.supersedes == {"z": "w"}
+
+
+def test_a_correction_takes_the_place_of_bytes_that_are_gone() -> None:
+    correction = landed("2011-01-03.csv", "z")
+    found = arrivals([correction, TUESDAY], MANIFEST)
+    assert (found.new, found.supersedes) == ((correction,), {"x": "z"})
+
+
+def test_what_is_put_back_is_read_again_only_where_its_rows_were_not_kept() -> None:
+    manifest = [
+        known(MONDAY, state=FileState.SUPERSEDED, superseded_by="z"),
+        known(landed("2011-01-03.csv", "z")),
+        known(TUESDAY),
+    ]
+    kept = arrivals([MONDAY, TUESDAY], manifest)
+    assert (kept.new, kept.supersedes) == ((), {"z": "x"})
+    again = arrivals([MONDAY, TUESDAY], manifest, are_kept=False)
+    assert (again.new, again.supersedes) == ((MONDAY,), {"z": "x"})
+
+
+def test_equal_files_of_two_days_are_one_file_of_two_days() -> None:
+    closed = [landed("2011-01-08.csv", "e"), landed("2011-01-09.csv", "e")]
+    found = arrivals(closed, [])
+    assert [file.file_id for file in found.new] == ["e"]
+    manifest = noted([known(found.new[0])], found)
+    assert landed_days(manifest) == [date(2011, 1, 8), date(2011, 1, 9)]
+    assert arrivals(closed, manifest).is_empty
+
+
+def test_corrections_of_corrections_replace_all_before_them() -> None:
+    rows = [
+        known(landed("2011-01-03.csv", "v1"), superseded_by="v2"),
+        known(landed("2011-01-03.csv", "v2"), superseded_by="v3"),
+        known(landed("2011-01-03.csv", "v3")),
+        known(TUESDAY),
+    ]
+    assert _replaced(rows, {"v3"}) == {"v1", "v2"}
+    assert _replaced(rows, {"y"}) == set()
