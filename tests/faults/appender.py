@@ -1,10 +1,13 @@
-"""A driver that appends commits to one table: ``appender.py FOLDER NAME N [lease]``."""
+"""A driver that commits to one table beside another: ``appender.py FOLDER NAME N lease|bare``.
+
+With ``lease`` it appends as our store does. ``bare`` shows what the lease is for: it writes commit files by Delta's own
+primitive for a local disk, at the same moments as its rival; whole appends would meet too seldom to show it.
+"""
 
 import sys
+import time
 from datetime import date
 from pathlib import Path
-
-from pyspark.sql import DataFrame
 
 from affinity.io.leases import leases
 from affinity.io.ops import to_json
@@ -13,35 +16,53 @@ from affinity.tables.ddl import frame_schema
 from tests.shop import Shop
 
 SPEC = ops.TOUCHED
+ROUND_SECS = 0.01
 
 
 def main() -> None:
-    folder, name, n = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    folder, name, n, how = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
     shop = Shop(folder, overrides=["spark.master=local[1]"])
-    row = shop.platform.spark.createDataFrame([(name, date(2011, 1, 4), None)], frame_schema(SPEC))
+    commit = {"lease": _leased, "bare": _bare}[how](shop, name)
     (folder / f"{name}.ready").touch()
     while not (folder / "go").exists():
-        pass
-    n_reported = 0
-    for number in range(n):
+        time.sleep(0.001)
+    start = (folder / "go").stat().st_mtime + 1
+    reported = [run_id for number in range(n) if (run_id := commit(number, start))]
+    (folder / f"{name}.reported").write_text("\n".join(reported))
+
+
+def _leased(shop: Shop, name: str):
+    """Appends of one row, each under the lease."""
+    row = shop.platform.spark.createDataFrame([(name, date(2011, 1, 4), None)], frame_schema(SPEC))
+
+    def commit(number: int, _start: float) -> str:
         run_id = f"{name}-{number}"
-        if "lease" in sys.argv:
-            with leases(shop.platform.root, [SPEC], wait_secs=120):
-                shop.platform.store.publish(row, SPEC, run_id, [])
-            n_reported += 1
-        else:
-            n_reported += _append(shop, row, run_id)
-    (folder / f"{name}.reported").write_text(str(n_reported))
+        with leases(shop.platform.root, [SPEC], wait_secs=120):
+            shop.platform.store.publish(row, SPEC, run_id, [])
+        return run_id
+
+    return commit
 
 
-def _append(shop: Shop, row: DataFrame, run_id: str) -> bool:
-    """Append as anybody could, without lease and without proof; whether Delta reported success."""
-    writer = row.write.format("delta").mode("append").option("userMetadata", to_json({"run_id": run_id}))
-    try:
-        writer.save(str(shop.platform.root.table(SPEC)))
-    except Exception:  # an error that is told is no silent loss
-        return False
-    return True
+def _bare(shop: Shop, name: str):
+    """Commit files of version 1, 2, …, each written at its moment; the run id where Delta reported success."""
+    jvm, hadoop = shop.platform.spark._jvm, shop.platform.spark.sparkContext._jsc.hadoopConfiguration()
+    log, store = shop.platform.root.table(SPEC) / "_delta_log", jvm.io.delta.storage.HDFSLogStore(hadoop)
+
+    def commit(number: int, start: float) -> str | None:
+        run_id = f"{name}-{number}"
+        info = {"commitInfo": {"timestamp": 0, "operation": "WRITE", "userMetadata": to_json({"run_id": run_id})}}
+        actions = jvm.java.util.ArrayList([to_json(info)]).iterator()
+        path = jvm.org.apache.hadoop.fs.Path(f"file:{log}/{number + 1:020}.json")
+        while time.time() < start + number * ROUND_SECS:
+            pass
+        try:
+            store.write(path, actions, False, hadoop)
+        except Exception:  # an error that is told is no silent loss
+            return None
+        return run_id
+
+    return commit
 
 
 if __name__ == "__main__":
