@@ -18,7 +18,7 @@ from affinity.tables import silver
 os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
 os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
 os.environ.setdefault("AFFINITY_DEBUG", "1")  # a defect shows its trace instead of a masked line
-# PySpark takes a main module without a file, as a worker of pytest-xdist has, for its own doctests and ends the process.
+# PySpark takes a main module without a file, as a worker of pytest-xdist has, for its own doctests, and exits.
 vars(sys.modules["__main__"]).setdefault("__file__", __file__)
 
 DATA = Path(os.environ.get("AFFINITY_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
