@@ -134,6 +134,31 @@ def test_an_environment_that_is_no_name(shop: Shop) -> None:
     refused(run(shop, "--env", "../../secrets"), "is no name")
 
 
+@pytest.mark.parametrize("source", ["online_retail", "nobody"])
+def test_a_dry_or_refused_run_makes_no_root(shop: Shop, source: str) -> None:
+    fresh = shop.folder / "fresh"
+    arguments = ["--source", source, "--landing", str(shop.landing), "--root", str(fresh)]
+    days = ["--from", "2011-01-05", "--to", "2011-01-06"]
+    if source == "nobody":
+        refused(affinity("run", *arguments, *days), "'nobody' is unknown")
+    else:
+        code, said = affinity("run", *arguments, *days, "--dry-run")
+        assert code == ExitCode.DONE
+        assert [word in said for word in ("2011-01-05", "2011-01-06", "would run", "done with the first date")] == [
+            True
+        ] * 4
+    assert not fresh.exists()
+
+
+def test_a_first_line_that_is_no_header_is_not_repeated(shop: Shop) -> None:
+    (shop.landing / "2011-01-06.csv").write_text("536365,85123A,LANTERN,6,2011-01-06 08:26:00,2.55,17850.0,France\n")
+    said = affinity(
+        *("job", "ingest_events", "--source", "online_retail", "--landing", str(shop.landing), "--root", str(shop.root))
+    )
+    refused(said, "2011-01-06.csv: its first line, of 8 fields, is no header", "'CustomerID'")
+    assert "17850" not in said[1]
+
+
 def test_nothing_is_written_by_a_refused_run(shop: Shop) -> None:
     before = sorted(path for path in shop.root.rglob("*"))
     run(shop, as_of="2012-01-01")
