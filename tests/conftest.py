@@ -24,6 +24,7 @@ vars(sys.modules["__main__"]).setdefault("__file__", __file__)
 DATA = Path(os.environ.get("AFFINITY_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several workers: one file on one worker, and all that looks at the one chain of e2e on the same."""
     for item in items:
