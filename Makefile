@@ -23,7 +23,7 @@ demo: env  ## run the whole chain on nine months of real orders
 	@$(BIN)/affinity demo
 
 test: lint  ## lint, then the tests (ARGS="-k rules" chooses)
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not cluster and not slow" $(ARGS)
+	@$(BIN)/python -m pytest -n 2 -m "not cluster and not slow" $(ARGS)
 
 cluster: env  ## the chain by spark-submit on a standalone master and two workers, compared with a local run
 	@$(BIN)/python -m pytest -m cluster $(ARGS)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from xdist.scheduler import LoadScopeScheduling
 
 from affinity.io.jars import jars
 from affinity.io.session import fixed_settings
@@ -24,12 +25,16 @@ vars(sys.modules["__main__"]).setdefault("__file__", __file__)
 DATA = Path(os.environ.get("AFFINITY_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class ByFile(LoadScopeScheduling):
     """With several workers: one file on one worker, and all that looks at the one chain of e2e on the same."""
-    for item in items:
-        name = "e2e" if item.path.parent.name == "e2e" else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(name))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "tests/e2e" if file.startswith("tests/e2e/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
