@@ -1,6 +1,7 @@
 """Shops to hurt, and drivers that die."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from affinity.core.vocabulary import Status
 from tests.shop import Shop, line
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -22,7 +24,24 @@ def environment() -> dict[str, str]:
 @pytest.fixture
 def shop(spark: SparkSession, tmp_path: Path) -> Shop:
     """Two landed days of three customers; nothing ingested yet."""
-    made = Shop(tmp_path, spark)
+    return _two_days(Shop(tmp_path, spark))
+
+
+@pytest.fixture(scope="session")
+def _ingested_once(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = _two_days(Shop(tmp_path_factory.mktemp("ingested"), spark))
+    assert [result.status for result in made.ingest()] == [Status.DONE, Status.DONE]
+    return made.folder
+
+
+@pytest.fixture
+def ingested(spark: SparkSession, tmp_path: Path, _ingested_once: Path) -> Shop:
+    """The same shop, its two days in silver: a copy of one that was ingested once, for that takes many seconds."""
+    shutil.copytree(_ingested_once, tmp_path, dirs_exist_ok=True)
+    return Shop(tmp_path, spark)
+
+
+def _two_days(made: Shop) -> Shop:
     made.land("2011-01-04.csv", [line("2011-01-04"), line("2011-01-04"), line("2011-01-04", CustomerID="13047.0")])
     made.land("2011-01-05.csv", [line("2011-01-05", InvoiceNo="500002"), line("2011-01-05", CustomerID="")])
     return made

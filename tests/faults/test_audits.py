@@ -26,26 +26,24 @@ def _spoilt(inputs: Inputs, settings: Settings) -> Outputs:
     return replace(outputs, tables={**outputs.tables, gold.CUSTOMER_SEGMENTS: segments})
 
 
-def test_rows_that_break_a_check_are_not_published(shop: Shop) -> None:
-    shop.ingest()
-    before = shop.versions()
+def test_rows_that_break_a_check_are_not_published(ingested: Shop) -> None:
+    before = ingested.versions()
 
-    result = shop.run(replace(TWO_TABLES, transform=_spoilt), AS_OF)
+    result = ingested.run(replace(TWO_TABLES, transform=_spoilt), AS_OF)
 
     assert result.exit_code is ExitCode.AUDIT_FAILED
     assert result.reason is not None
     assert "gold.customer_segments: distance_not_negative (2 of 2 rows)" in result.reason
-    assert shop.versions() == before
-    (run,) = [row for row in shop.platform.ops.read(ops.RUNS) if row["status"] == Status.FAILED]
+    assert ingested.versions() == before
+    (run,) = [row for row in ingested.platform.ops.read(ops.RUNS) if row["status"] == Status.FAILED]
     assert run["exit_code"] == ExitCode.AUDIT_FAILED
-    staged = shop.platform.root.path / "staging" / run["run_id"] / "gold.customer_segments"
+    staged = ingested.platform.root.path / "staging" / run["run_id"] / "gold.customer_segments"
     assert list(staged.glob("*.parquet")), "the staged rows are kept for a look"
-    failed = [row for row in shop.platform.ops.read(ops.QUALITY_RESULTS) if not row["is_success"]]
+    failed = [row for row in ingested.platform.ops.read(ops.QUALITY_RESULTS) if not row["is_success"]]
     assert [(row["check_name"], row["n_unexpected"]) for row in failed] == [("distance_not_negative", 2)]
 
 
-def test_a_warning_is_recorded_and_published(shop: Shop) -> None:
-    shop.ingest()
+def test_a_warning_is_recorded_and_published(ingested: Shop) -> None:
     warned = [replace(check, severity=Severity.WARNING) for check in gold.CUSTOMER_SEGMENTS.checks]
     lenient = replace(
         gold.CUSTOMER_SEGMENTS, checks=tuple(check for check in warned if check.name == "segment_positive")
@@ -55,10 +53,10 @@ def test_a_warning_is_recorded_and_published(shop: Shop) -> None:
         spoilt = honest(inputs, settings).tables[gold.CUSTOMER_SEGMENTS].withColumn("segment_id", F.lit(0))
         return Outputs({lenient: spoilt})
 
-    result = shop.run(replace(TWO_TABLES, writes=(lenient,), transform=transform), AS_OF)
+    result = ingested.run(replace(TWO_TABLES, writes=(lenient,), transform=transform), AS_OF)
 
     assert result.status is Status.DONE
-    failed = [row for row in shop.platform.ops.read(ops.QUALITY_RESULTS) if not row["is_success"]]
+    failed = [row for row in ingested.platform.ops.read(ops.QUALITY_RESULTS) if not row["is_success"]]
     assert [(row["check_name"], row["severity"]) for row in failed] == [("segment_positive", "warning")]
 
 
@@ -72,26 +70,24 @@ def _no_suite(*_: Any, **__: Any) -> list[Any]:
 
 @pytest.mark.parametrize(("part", "broken"), [("_validate", _raise), ("suite", _no_suite)])
 def test_an_audit_that_cannot_be_made_fails_closed(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, part: str, broken: Any
+    ingested: Shop, monkeypatch: pytest.MonkeyPatch, part: str, broken: Any
 ) -> None:
-    shop.ingest()
-    before = shop.versions()
+    before = ingested.versions()
     monkeypatch.setattr(expectations, part, broken)
 
-    result = shop.run(TWO_TABLES, AS_OF)
+    result = ingested.run(TWO_TABLES, AS_OF)
 
     assert result.exit_code is ExitCode.AUDIT_FAILED
-    assert shop.versions() == before
+    assert ingested.versions() == before
 
 
-def test_zero_rows_are_not_published(shop: Shop) -> None:
-    shop.ingest()
+def test_zero_rows_are_not_published(ingested: Shop) -> None:
 
     def nothing(inputs: Inputs, settings: Settings) -> Outputs:
         tables = honest(inputs, settings).tables
         return Outputs({spec: frame.where("false") for spec, frame in tables.items()})
 
-    result = shop.run(replace(TWO_TABLES, transform=nothing), AS_OF)
+    result = ingested.run(replace(TWO_TABLES, transform=nothing), AS_OF)
 
     assert result.exit_code is ExitCode.AUDIT_FAILED
     assert result.reason is not None

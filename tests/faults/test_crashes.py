@@ -66,21 +66,20 @@ def test_killed_between_manifest_and_release(shop: Shop, die_at: DieAt) -> None:
     assert shop.run("ingest_events").status is Status.NOTHING_TO_DO
 
 
-def test_killed_between_two_gold_tables_shows_the_old_pair(shop: Shop, die_at: DieAt) -> None:
-    shop.ingest()
-    old = shop.run(TWO_TABLES, AS_OF)
+def test_killed_between_two_gold_tables_shows_the_old_pair(ingested: Shop, die_at: DieAt) -> None:
+    old = ingested.run(TWO_TABLES, AS_OF)
     assert old.status is Status.DONE
-    shop.land("2011-01-03.csv", [line("2011-01-03", CustomerID="99.0")])
-    shop.ingest()
+    ingested.land("2011-01-03.csv", [line("2011-01-03", CustomerID="99.0")])
+    ingested.ingest()
 
-    die_at(shop, "after:gold.customer_segments", f"{TWO_TABLES.name}:restate", str(AS_OF))
+    die_at(ingested, "after:gold.customer_segments", f"{TWO_TABLES.name}:restate", str(AS_OF))
 
-    assert current_version(shop.platform.root, gold.CUSTOMER_SEGMENTS) == 2, "the new slice is in the table"
-    assert _pair(shop) == (2, 2), "but readers go through the release and see the old pair"
-    new = shop.run(TWO_TABLES, AS_OF, restate=True)
+    assert current_version(ingested.platform.root, gold.CUSTOMER_SEGMENTS) == 2, "the new slice is in the table"
+    assert _pair(ingested) == (2, 2), "but readers go through the release and see the old pair"
+    new = ingested.run(TWO_TABLES, AS_OF, restate=True)
     assert new.status is Status.RECOVERED
-    assert _pair(shop) == (3, 3)
-    runs = {Releases.of(shop.platform.ops).slice(spec, AS_OF).run_id for spec in TWO_TABLES.tables_written}  # type: ignore[union-attr]
+    assert _pair(ingested) == (3, 3)
+    runs = {Releases.of(ingested.platform.ops).slice(spec, AS_OF).run_id for spec in TWO_TABLES.tables_written}  # type: ignore[union-attr]
     assert runs == {new.run_id}
 
 

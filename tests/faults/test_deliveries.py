@@ -11,27 +11,25 @@ from affinity.tables import bronze, ops, silver
 from tests.shop import Shop, line
 
 
-def test_two_equal_lines_of_one_invoice_are_two_sales(shop: Shop) -> None:
-    shop.ingest()
-    assert shop.read(silver.EVENTS).where("event_date = '2011-01-04'").count() == 3
+def test_two_equal_lines_of_one_invoice_are_two_sales(ingested: Shop) -> None:
+    assert ingested.read(silver.EVENTS).where("event_date = '2011-01-04'").count() == 3
 
 
-def test_the_same_file_under_a_new_name_changes_nothing(shop: Shop) -> None:
-    shop.ingest()
-    before = shop.versions()
-    copy = shop.landing / "again" / "2011-01-04.csv"
+def test_the_same_file_under_a_new_name_changes_nothing(ingested: Shop) -> None:
+    before = ingested.versions()
+    copy = ingested.landing / "again" / "2011-01-04.csv"
     copy.parent.mkdir()
-    copy.write_bytes((shop.landing / "2011-01-04.csv").read_bytes())
+    copy.write_bytes((ingested.landing / "2011-01-04.csv").read_bytes())
 
-    ingest, clean = shop.ingest()
+    ingest, clean = ingested.ingest()
 
     assert clean.status is Status.NOTHING_TO_DO
     assert ingest.rows == {}
-    assert shop.versions() == before
-    assert shop.read(silver.EVENTS).count() == 5
-    (row,) = [row for row in shop.manifest() if row["also_seen_as"]]
+    assert ingested.versions() == before
+    assert ingested.read(silver.EVENTS).count() == 5
+    (row,) = [row for row in ingested.manifest() if row["also_seen_as"]]
     assert row["also_seen_as"] == '{"again/2011-01-04.csv":"2011-01-04"}'
-    assert shop.run("ingest_events").status is Status.NOTHING_TO_DO
+    assert ingested.run("ingest_events").status is Status.NOTHING_TO_DO
 
 
 def test_equal_lines_of_two_files_are_one_event_and_counted_duplicates(shop: Shop) -> None:
@@ -44,16 +42,15 @@ def test_equal_lines_of_two_files_are_one_event_and_counted_duplicates(shop: Sho
     assert counted == {"2011-01-04.csv": (2, 1), "2011-01-05.csv": (2, 0), "2011-01-06.csv": (2, 0)}
 
 
-def test_a_corrected_file_replaces_what_it_brought(shop: Shop) -> None:
-    shop.ingest()
-    shop.land("2011-01-04.csv", [line("2011-01-04", Quantity="7")])
+def test_a_corrected_file_replaces_what_it_brought(ingested: Shop) -> None:
+    ingested.land("2011-01-04.csv", [line("2011-01-04", Quantity="7")])
 
-    shop.ingest()
+    ingested.ingest()
 
-    (corrected,) = shop.read(silver.EVENTS).where("event_date = '2011-01-04'").collect()
+    (corrected,) = ingested.read(silver.EVENTS).where("event_date = '2011-01-04'").collect()
     assert corrected["quantity"] == 7
-    assert shop.read(silver.EVENTS).where("event_date = '2011-01-05'").count() == 2
-    states = sorted((row["path"], row["state"]) for row in shop.manifest())
+    assert ingested.read(silver.EVENTS).where("event_date = '2011-01-05'").count() == 2
+    states = sorted((row["path"], row["state"]) for row in ingested.manifest())
     assert states == [
         ("2011-01-04.csv", FileState.CLEANED),
         ("2011-01-04.csv", FileState.SUPERSEDED),
@@ -61,46 +58,41 @@ def test_a_corrected_file_replaces_what_it_brought(shop: Shop) -> None:
     ]
 
 
-def test_a_file_corrected_to_empty_leaves_no_stale_row(shop: Shop) -> None:
-    shop.ingest()
-    shop.land("2011-01-04.csv", [])
+def test_a_file_corrected_to_empty_leaves_no_stale_row(ingested: Shop) -> None:
+    ingested.land("2011-01-04.csv", [])
 
-    ingest, clean = shop.ingest()
+    ingest, clean = ingested.ingest()
 
     assert (ingest.status, clean.status) == (Status.DONE, Status.DONE)
-    assert shop.read(silver.EVENTS).where("event_date = '2011-01-04'").count() == 0
-    assert shop.read(silver.EVENTS).count() == 2
+    assert ingested.read(silver.EVENTS).where("event_date = '2011-01-04'").count() == 0
+    assert ingested.read(silver.EVENTS).count() == 2
     empty = next(
-        row for row in shop.manifest() if row["path"] == "2011-01-04.csv" and row["state"] == FileState.CLEANED
+        row for row in ingested.manifest() if row["path"] == "2011-01-04.csv" and row["state"] == FileState.CLEANED
     )
     assert (empty["n_rows"], empty["n_accepted"]) == (0, 0)
 
 
-def test_a_file_put_back_as_it_was_counts_again(shop: Shop) -> None:
-    original = (shop.landing / "2011-01-04.csv").read_bytes()
-    shop.ingest()
-    shop.land("2011-01-04.csv", [line("2011-01-04", Quantity="7")])
-    shop.ingest()
-    (shop.landing / "2011-01-04.csv").write_bytes(original)
+def test_a_file_put_back_as_it_was_counts_again(ingested: Shop) -> None:
+    original = (ingested.landing / "2011-01-04.csv").read_bytes()
+    ingested.land("2011-01-04.csv", [line("2011-01-04", Quantity="7")])
+    ingested.ingest()
+    (ingested.landing / "2011-01-04.csv").write_bytes(original)
 
-    shop.ingest()
+    ingested.ingest()
 
-    assert shop.read(silver.EVENTS).where("event_date = '2011-01-04'").count() == 3
-    assert shop.read(bronze.EVENTS).where("file_date = '2011-01-04'").count() == 4
+    assert ingested.read(silver.EVENTS).where("event_date = '2011-01-04'").count() == 3
+    assert ingested.read(bronze.EVENTS).where("file_date = '2011-01-04'").count() == 4
 
 
-def test_corrections_that_pile_up_before_a_clean_leave_no_stale_day(shop: Shop) -> None:
-    shop.ingest()
-    shop.land("2011-01-04.csv", [line("2011-01-03")])
-    shop.run("ingest_events")
-    shop.land("2011-01-04.csv", [line("2011-01-02")])
+def test_corrections_that_pile_up_before_a_clean_leave_no_stale_day(ingested: Shop) -> None:
+    ingested.land("2011-01-04.csv", [line("2011-01-03")])
+    ingested.run("ingest_events")
+    ingested.land("2011-01-04.csv", [line("2011-01-02")])
 
-    shop.ingest()
+    ingested.ingest()
 
-    days = {
-        row["event_date"].day: row["count"] for row in shop.read(silver.EVENTS).groupBy("event_date").count().collect()
-    }
-    assert days == {2: 1, 5: 2}
+    counted = ingested.read(silver.EVENTS).groupBy("event_date").count().collect()
+    assert {row["event_date"].day: row["count"] for row in counted} == {2: 1, 5: 2}
 
 
 def test_what_a_file_said_of_items_and_customers_goes_and_comes_with_it(shop: Shop) -> None:
