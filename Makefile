@@ -42,7 +42,7 @@ bench: env  ## measure against the peers (ARGS chooses rows)
 
 docs: env  ## write the generated pages of docs/ and the Airflow DAG anew
 	@$(BIN)/affinity docs
-	@$(BIN)/affinity dag >deploy/airflow/affinity_dag.py
+	@mkdir -p build && $(BIN)/affinity dag >build/affinity_dag.py && mv build/affinity_dag.py deploy/airflow/affinity_dag.py
 
 lock: $(LOCK_ENV)/bin/uv  ## renew the locks from pyproject.toml (ARGS=--upgrade moves every pin)
 	@$(COMPILE) --group dev --output-file requirements-dev.lock

@@ -28,7 +28,7 @@ def test_the_same_file_under_a_new_name_changes_nothing(ingested: Shop) -> None:
     assert ingested.versions() == before
     assert ingested.read(silver.EVENTS).count() == 5
     (row,) = [row for row in ingested.manifest() if row["also_seen_as"]]
-    assert row["also_seen_as"] == '{"again/2011-01-04.csv":"2011-01-04"}'
+    assert row["also_seen_as"] == '{"again/2011-01-04.csv": "2011-01-04"}'
     assert ingested.run("ingest_events").status is Status.NOTHING_TO_DO
 
 

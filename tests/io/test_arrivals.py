@@ -5,8 +5,7 @@ from datetime import date
 from pathlib import Path
 
 from affinity.core.vocabulary import FileState
-from affinity.io.kinds import _names_of, _replaced
-from affinity.io.landing import Arrivals, LandedFile, arrivals, landed_days
+from affinity.io.landing import Arrivals, LandedFile, arrivals, landed_days, noted, replaced_by
 from affinity.io.ops import Row
 
 
@@ -19,11 +18,15 @@ def known(file: LandedFile, **changes: object) -> Row:
     return row | {"state": FileState.CLEANED, "superseded_by": None} | changes
 
 
-def noted(manifest: Sequence[Row], found: Arrivals) -> list[Row]:
-    """The manifest after other names were noted."""
-    return [
-        row | (_names_of(row, found.names[row["file_id"]]) if row["file_id"] in found.names else {}) for row in manifest
-    ]
+def after(manifest: Sequence[Row], found: Arrivals) -> list[Row]:
+    """The manifest once the arrivals were ingested."""
+    rows = {row["file_id"]: row for row in manifest}
+    rows |= {row["file_id"]: row for row in noted(manifest, found, [known(file) for file in found.new])}
+    return list(rows.values())
+
+
+def counting(manifest: Sequence[Row]) -> set[str]:
+    return {row["file_id"] for row in manifest if row["state"] != FileState.SUPERSEDED}
 
 
 MONDAY, TUESDAY = landed("2011-01-03.csv", "x"), landed("2011-01-04.csv", "y")
@@ -44,7 +47,7 @@ def test_names_that_were_swapped_supersede_nobody() -> None:
     found = arrivals(swapped, MANIFEST)
 
     assert (found.new, found.supersedes) == ((), {})
-    assert arrivals(swapped, noted(MANIFEST, found)).is_empty
+    assert arrivals(swapped, after(MANIFEST, found)).is_empty
 
 
 def test_a_moved_file_counts_beside_the_one_that_took_its_name_and_is_corrected() -> None:
@@ -53,8 +56,8 @@ def test_a_moved_file_counts_beside_the_one_that_took_its_name_and_is_corrected(
     found = arrivals([moved, other, TUESDAY], MANIFEST)
 
     assert (found.new, found.supersedes) == ((other,), {})
-    manifest = [*noted(MANIFEST, found), known(other)]
-    assert manifest[0]["path"] == "archive/2011-01-03.csv"
+    manifest = after(MANIFEST, found)
+    assert [row["path"] for row in manifest] == ["archive/2011-01-03.csv", "2011-01-04.csv", "2011-01-03.csv"]
     assert arrivals([moved, other, TUESDAY], manifest).is_empty
     corrected = arrivals([moved, landed("2011-01-03.csv", "w"), TUESDAY], manifest)
     assert corrected.supersedes == {"z": "w"}
@@ -82,7 +85,7 @@ def test_equal_files_of_two_days_are_one_file_of_two_days() -> None:
     closed = [landed("2011-01-08.csv", "e"), landed("2011-01-09.csv", "e")]
     found = arrivals(closed, [])
     assert [file.file_id for file in found.new] == ["e"]
-    manifest = noted([known(found.new[0])], found)
+    manifest = after([], found)
     assert landed_days(manifest) == [date(2011, 1, 8), date(2011, 1, 9)]
     assert arrivals(closed, manifest).is_empty
 
@@ -94,5 +97,40 @@ def test_corrections_of_corrections_replace_all_before_them() -> None:
         known(landed("2011-01-03.csv", "v3")),
         known(TUESDAY),
     ]
-    assert _replaced(rows, {"v3"}) == {"v1", "v2"}
-    assert _replaced(rows, {"y"}) == set()
+    assert replaced_by(rows, {"v3"}) == {"v1", "v2"}
+    assert replaced_by(rows, {"y"}) == set()
+
+
+def test_a_content_that_was_corrected_away_counts_as_the_file_of_its_own_day() -> None:
+    wrong, right = landed("2011-01-03.csv", "t"), landed("2011-01-03.csv", "m")
+    manifest = after(after([], arrivals([wrong], [])), arrivals([right], [known(wrong)]))
+    assert counting(manifest) == {"m"}
+    landing = [right, landed("2011-01-04.csv", "t")]
+    for are_kept in (True, False):
+        found = arrivals(landing, manifest, are_kept=are_kept)
+        assert [file.file_id for file in found.new] == ([] if are_kept else ["t"])
+        later = after(manifest, found)
+        assert counting(later) == {"m", "t"}
+        assert arrivals(landing, later, are_kept=are_kept).is_empty
+    assert date(2011, 1, 4) in landed_days(later)
+
+
+def test_an_old_day_sent_again_under_a_new_name_by_mistake_outlives_its_correction() -> None:
+    again = landed("2011-01-05.csv", "x")  # Monday's file, which is gone from landing by now
+    manifest = after(MANIFEST, arrivals([TUESDAY, again], MANIFEST))
+    assert counting(manifest) == {"x", "y"}
+    corrected = [TUESDAY, landed("2011-01-05.csv", "z")]
+    assert counting(after(manifest, arrivals(corrected, manifest))) == {"x", "y", "z"}
+
+
+def test_a_copy_that_is_corrected_after_the_other_went_is_a_correction() -> None:
+    copies = [landed("a/2011-01-03.csv", "x"), landed("c/2011-01-03.csv", "x")]
+    manifest = after([], arrivals(copies, []))
+    found = arrivals([landed("c/2011-01-03.csv", "y")], manifest)
+    assert found.supersedes == {"x": "y"}
+
+
+def test_a_file_renamed_to_another_date_counts_for_it() -> None:
+    undated = LandedFile(Path("first.csv"), "first.csv", "x", 1, None)
+    manifest = after([known(undated)], arrivals([landed("2011-01-03.csv", "x")], [known(undated)]))
+    assert landed_days(manifest) == [date(2011, 1, 3)]

@@ -4,6 +4,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
+from deltalake.exceptions import DeltaError
+
 from affinity.core.errors import AffinityError, BadInput, ExitCode, NotYet
 from affinity.core.vocabulary import Status
 from affinity.io.config import Config, load_source
@@ -82,7 +84,10 @@ def walk(
 
 def _promoted(platform: Platform, job: Job, request: Request) -> list[ModelSpec]:
     """The models a job reads that stand as they are, whether or not they are trained again today."""
-    releases, as_of = Releases.of(platform.ops), request.as_of
+    try:
+        releases, as_of = Releases.of(platform.ops), request.as_of
+    except (DeltaError, OSError):  # the store that made a job fail may still be gone: nothing is known to be there
+        return []
     models = [spec for spec in job.reads if isinstance(spec, ModelSpec)]
     return [spec for spec in models if as_of is not None and releases.model(spec, as_of) is not None]
 

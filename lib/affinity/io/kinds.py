@@ -12,7 +12,7 @@ from affinity.core.errors import AuditFailed
 from affinity.core.vocabulary import Disposition, Feed, FileState, Status
 from affinity.features.landed import UNREADABLE_DATE, header
 from affinity.io.job import Challenger, Inputs, Kind, Outputs
-from affinity.io.landing import Arrivals, LandedFile, other_names, read_lines
+from affinity.io.landing import Arrivals, noted, read_lines, replaced_by
 from affinity.io.ops import Row, now, parse_date, to_json
 from affinity.io.publication import Publication, days_of
 from affinity.io.session import remove_checkpoints
@@ -139,17 +139,16 @@ class IngestWork(Work):
         assert arrivals is not None
         assert plan.mapping is not None
         known = {row["file_id"]: row for row in plan.manifest}
-        mentioned = {*arrivals.names, *arrivals.supersedes, *arrivals.supersedes.values()}
-        changed = {file_id: dict(known[file_id]) for file_id in mentioned if file_id in known}
         at = now()
         blank: Row = dict.fromkeys(ops.FILES.column_names)
-        changed |= {
-            file.file_id: {
+        fresh = [
+            {
                 **blank,
                 "source": plan.mapping.name,
                 "feed": str(self.job.feed),
                 "file_id": file.file_id,
                 "path": file.name,
+                "also_seen_as": known.get(file.file_id, blank)["also_seen_as"],
                 "file_date": file.file_date,
                 "n_bytes": file.n_bytes,
                 "state": str(FileState.INGESTED),
@@ -159,24 +158,8 @@ class IngestWork(Work):
                 "run_id": plan.run_id,
             }
             for file in arrivals.new
-        }
-        for file_id, by in arrivals.supersedes.items():
-            changed[file_id] |= {"state": str(FileState.SUPERSEDED), "superseded_by": by}
-            changed[by] |= {
-                "state": str(FileState.INGESTED),
-                "superseded_by": None,
-            }  # it may have been superseded itself
-        for file_id, places in arrivals.names.items():
-            changed[file_id] |= _names_of(changed[file_id], places)
-        return list(changed.values())
-
-
-def _names_of(row: Row, places: Sequence[LandedFile]) -> Row:
-    """The path of a file and its other names, old and new, each with its nominal date."""
-    path, dates = places[0], {place.name: place.file_date and str(place.file_date) for place in places}
-    before = {row["path"]: row["file_date"] and str(row["file_date"])} | other_names(row)
-    others = {name: day for name, day in (before | dates).items() if name != path.name}
-    return {"path": path.name, "also_seen_as": to_json(others) if others else None}
+        ]
+        return noted(plan.manifest, arrivals, fresh)
 
 
 class CleanWork(Work):
@@ -186,7 +169,7 @@ class CleanWork(Work):
         """Find the touched days, judge their lines, replace those days everywhere, balance every file."""
         plan = self.plan
         pending = {row["file_id"]: row for row in plan.manifest if row["state"] == FileState.INGESTED}
-        replaced = _replaced(plan.manifest, set(pending))
+        replaced = replaced_by(plan.manifest, set(pending))
         live = [row["file_id"] for row in plan.manifest if row["state"] != FileState.SUPERSEDED]
         arrived = self.pinned(bronze.EVENTS).withColumn(
             "event_date", F.coalesce("event_date", F.to_date(F.lit(UNREADABLE_DATE)))
@@ -248,14 +231,6 @@ class CleanWork(Work):
     def _balance(row: Row, by_file: Mapping[str, Mapping[Disposition, int]]) -> Row:
         counted = by_file.get(row["file_id"]) or dict.fromkeys(Disposition, 0)
         return {**row, **{f"n_{d}": counted[d] for d in Disposition}, "state": str(FileState.CLEANED)}
-
-
-def _replaced(manifest: Sequence[Row], by: set[str]) -> set[str]:
-    """Files that were superseded by one of ``by``, also by way of corrections that were themselves corrected."""
-    found: set[str] = set()
-    while more := {row["file_id"] for row in manifest if row["superseded_by"] in by | found} - found:
-        found |= more
-    return found
 
 
 class SliceWork(Work):

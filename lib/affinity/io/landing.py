@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -37,18 +37,20 @@ class LandedFile:
 class Arrivals:
     """What landing holds that the manifest does not know: new files, corrections and other names of known files.
 
-    ``supersedes`` maps the file_id of a file that is gone to the one that came under its name. ``names`` are all places
-    where the same bytes lie, of files for which the manifest has to learn of one; the first is the file's path.
+    ``supersedes`` maps the file_id of a file that is gone to the one that came under its name; ``back`` are superseded
+    files that count again. ``names`` are all places where the same bytes lie, of files for which the manifest has to
+    learn of one; the first is the file's path.
     """
 
     new: tuple[LandedFile, ...]
     supersedes: dict[str, str]
+    back: frozenset[str]
     names: dict[str, tuple[LandedFile, ...]]
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to ingest or to note."""
-        return not (self.new or self.supersedes or self.names)
+        return not (self.new or self.supersedes or self.back or self.names)
 
 
 def landed_files(landing: Path, mapping: SourceMapping) -> list[LandedFile]:
@@ -99,25 +101,47 @@ def _digest(path: Path, n_bytes: int, changed_ns: int) -> str:
 def arrivals(files: Sequence[LandedFile], manifest: Sequence[Row], *, are_kept: bool = True) -> Arrivals:
     """What ``files`` brings beyond the manifest rows of its source and feed.
 
-    A file under a known name with other bytes is a correction, if the bytes known by that name are gone: a file that
-    was moved or copied still counts, wherever it lies. An earlier content that is put back in place of its correction
-    counts again; where the rows of superseded files are not kept (``are_kept``), it is new and read again.
+    A file under a known name with other bytes is a correction, if the bytes known by that name are gone and were never
+    the file of another day: what was moved or copied still counts, wherever it lies. An earlier content counts again
+    when it is put back in place of its correction, or comes as the file of another day; where the rows of superseded
+    files are not kept (``are_kept``), it is new and read again.
     """
     known = {row["file_id"]: row for row in manifest}
-    live_by_name = {row["path"]: row["file_id"] for row in manifest if row["state"] != FileState.SUPERSEDED}
     places: dict[str, list[LandedFile]] = {}
     for file in files:
         places.setdefault(file.file_id, []).append(file)
+    live = [row for row in manifest if row["state"] != FileState.SUPERSEDED]
+    by_name = {name: row for row in live for name in other_names(row)} | {row["path"]: row for row in live}
     supersedes = {
-        live_by_name[file.name]: file.file_id
+        by_name[file.name]["file_id"]: file.file_id
         for file in files
-        if file.name in live_by_name and live_by_name[file.name] not in places
+        if file.name in by_name and _is_replaced(by_name[file.name], file, places)
     }
-    again = set() if are_kept else set(supersedes.values())
-    new = tuple(found[0] for file_id, found in places.items() if file_id not in known or file_id in again)
+    back = {file_id for file_id in supersedes.values() if file_id in known}
+    back |= {
+        file_id for file_id, found in places.items() if file_id in known and _is_of_another_day(found, known[file_id])
+    }
+    new = tuple(
+        found[0] for file_id, found in places.items() if file_id not in known or (file_id in back and not are_kept)
+    )
     names = {file_id: _path_first(found, known.get(file_id)) for file_id, found in places.items()}
     unknown = {file_id: found for file_id, found in names.items() if _is_news(found, known.get(file_id))}
-    return Arrivals(new, supersedes, unknown)
+    return Arrivals(new, supersedes, frozenset(back), unknown)
+
+
+def _is_replaced(row: Row, by: LandedFile, places: Mapping[str, object]) -> bool:
+    """Whether a file of the manifest is gone and stood for no other day than the one that came under its name."""
+    return row["file_id"] not in places and _days(row) <= {by.file_date}
+
+
+def _is_of_another_day(found: Sequence[LandedFile], row: Row) -> bool:
+    """Whether a superseded file lies there as the file of a day that it never stood for."""
+    days = {file.file_date for file in found if file.file_date}
+    return row["state"] == FileState.SUPERSEDED and bool(days - _days(row))
+
+
+def _days(row: Row) -> set[date]:
+    return set(landed_days([row]))
 
 
 def _path_first(found: Sequence[LandedFile], row: Row | None) -> tuple[LandedFile, ...]:
@@ -141,6 +165,42 @@ def landed_days(manifest: Sequence[Row]) -> list[date]:
     """The nominal dates of all files of the manifest, by every name under which they came."""
     named = [day for row in manifest for day in other_names(row).values() if day]
     return [row["file_date"] for row in manifest if row["file_date"]] + [date.fromisoformat(day) for day in named]
+
+
+def noted(manifest: Sequence[Row], found: Arrivals, fresh: Sequence[Row]) -> list[Row]:
+    """The rows of the manifest that change: ``fresh`` ones of new files, and what became of those that it knew."""
+    known = {row["file_id"]: row for row in manifest}
+    mentioned = {*found.names, *found.supersedes, *found.back}
+    changed = {file_id: dict(known[file_id]) for file_id in mentioned if file_id in known}
+    changed |= {row["file_id"]: dict(row) for row in fresh}
+    for file_id, by in found.supersedes.items():
+        changed[file_id] |= {"state": str(FileState.SUPERSEDED), "superseded_by": by}
+    for file_id in found.back:
+        changed[file_id] |= {"state": str(FileState.INGESTED), "superseded_by": None}
+    for file_id, places in found.names.items():
+        changed[file_id] |= _names_of(changed[file_id], places)
+    return list(changed.values())
+
+
+def _names_of(row: Row, places: Sequence[LandedFile]) -> Row:
+    """The path of a file and its other names, old and new, each with its nominal date."""
+    seen = {row["path"]: row["file_date"] and str(row["file_date"])} | other_names(row)
+    seen |= {place.name: place.file_date and str(place.file_date) for place in places}
+    path = places[0]
+    others = {name: day for name, day in seen.items() if name != path.name}
+    return {
+        "path": path.name,
+        "file_date": path.file_date,
+        "also_seen_as": json.dumps(others, sort_keys=True) if others else None,
+    }
+
+
+def replaced_by(manifest: Sequence[Row], by: set[str]) -> set[str]:
+    """Files that were superseded by one of ``by``, also by way of corrections that were themselves corrected."""
+    found: set[str] = set()
+    while more := {row["file_id"] for row in manifest if row["superseded_by"] in by | found} - found:
+        found |= more
+    return found
 
 
 def check_headers(files: Sequence[LandedFile], mapping: SourceMapping) -> None:

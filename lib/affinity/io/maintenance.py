@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from affinity.io.kinds import Done, Work
 from affinity.io.ops import has_old_files, is_fragmented, to_json
+from affinity.io.session import remove_old_checkpoints
 from affinity.io.store import COMMIT_METADATA
 from affinity.tables import ops
 from affinity.tables.catalog import LOG_TABLES
@@ -24,6 +25,7 @@ class MaintainWork(Work):
             spark.conf.unset(COMMIT_METADATA)
         for log in LOG_TABLES:
             self._compact(log)
+        remove_old_checkpoints(self.platform.root)
         metrics: dict[str, float | None] = {f"n_expired.{name}": float(n) for name, n in expired.items() if n}
         return Done(self.publication.release(), {}, metrics)
 
@@ -40,12 +42,13 @@ class MaintainWork(Work):
         return n_expired
 
     def _compact(self, log: TableSpec) -> None:
-        """One log; the manifest is read by its release, which must follow it."""
-        released = self.plan.releases.version(log)
-        if released is not None:
+        """One log; the manifest is read by its release, which must follow it, and what was not released is nothing."""
+        if log is not ops.FILES:
+            self.platform.ops.compact(log)
+        elif (released := self.plan.releases.version(log)) is not None:
             self.platform.ops.roll_back_unreleased(log, released)
-        if (version := self.platform.ops.compact(log)) is not None and log is ops.FILES:
-            self.publication.add(log.full_name, [None], version, is_maintenance=True)
+            if (version := self.platform.ops.compact(log)) != released:
+                self.publication.add(log.full_name, [None], version, is_maintenance=True)
 
     def _expire(self, spec: TableSpec) -> int:
         """Delete rows older than the retention of the table, counted from ``as_of``; return how many."""

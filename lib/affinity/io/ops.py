@@ -63,9 +63,10 @@ class OpsStore:
     def read(self, spec: TableSpec, version: int | None = None) -> list[Row]:
         """All rows, of a version where one is given; none where the table was never written."""
         try:
-            return list(DeltaTable(str(self._root.table(spec)), version=version).to_pyarrow_table().to_pylist())
+            rows = DeltaTable(str(self._root.table(spec)), version=version).to_pyarrow_table().to_pylist()
         except TableNotFoundError:
             return []
+        return [dict.fromkeys(spec.column_names) | row for row in rows]  # written before a column was added: null
 
     @_again
     def append(self, spec: TableSpec, rows: Sequence[Row]) -> None:
@@ -81,7 +82,12 @@ class OpsStore:
         on = " AND ".join(f"t.{name} = s.{name}" for name in spec.key)
         properties = CommitProperties(custom_metadata={"userMetadata": to_json({"run_id": run_id})})
         merge = table.merge(
-            self._batch(spec, rows), predicate=on, source_alias="s", target_alias="t", commit_properties=properties
+            self._batch(spec, rows),
+            predicate=on,
+            source_alias="s",
+            target_alias="t",
+            merge_schema=True,
+            commit_properties=properties,
         )
         merge.when_matched_update_all().when_not_matched_insert_all().execute()
         return int(table.version())
@@ -94,11 +100,9 @@ class OpsStore:
             DeltaTable(str(self._root.table(spec))).restore(target)
 
     @_again
-    def compact(self, spec: TableSpec) -> int | None:
+    def compact(self, spec: TableSpec) -> int:
         """Turn the many small files of a log into few, remove those that a week has not needed; return the version."""
-        if current_version(self._root, spec) is None:
-            return None
-        table = DeltaTable(str(self._root.table(spec)))
+        table = self._create(spec)
         if is_fragmented(self._root, spec):
             table.optimize.compact()
         table.vacuum(dry_run=False)

@@ -116,6 +116,7 @@ def _plan_ingest(question: _Question) -> Plan:
     inputs = {
         "files": sorted(file.file_id for file in found.new),
         "supersedes": found.supersedes,
+        "back": sorted(found.back),
         "names": {file_id: [place.name for place in places] for file_id, places in found.names.items()},
         "source": mapping.name,
     }

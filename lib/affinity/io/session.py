@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -71,6 +72,13 @@ def _local(config: Config) -> dict[str, str]:
 def remove_checkpoints(spark: SparkSession, root: Root) -> None:
     """Forget what ALS wrote on the way in this session; nothing reads it after a run."""
     shutil.rmtree(_checkpoints(spark, root), ignore_errors=True)
+
+
+def remove_old_checkpoints(root: Root) -> None:
+    """Forget what sessions that died a week ago or earlier left."""
+    for folder in root.checkpoints.glob("*"):
+        if time.time() - folder.stat().st_mtime > 7 * 86_400:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _checkpoints(spark: SparkSession, root: Root) -> Path:

@@ -32,7 +32,7 @@ class Store:
         path = str(self._root.table(spec))
         rows = self._spark.read.format("delta").option("versionAsOf", version).load(path)
         # A version of before a column was added: the column was null then.
-        added = {c.name: F.lit(None).cast(c.type) for c in spec.columns if c.name not in rows.columns}
+        added = {c.name: F.lit(None).cast(c.type) for c in spec.columns if c.nullable and c.name not in rows.columns}
         return rows.withColumns(added).select(*spec.column_names) if added else rows
 
     def ensure(self, spec: TableSpec) -> None:

@@ -92,7 +92,7 @@ QUALITY_RESULTS = TableSpec(
 RELEASES = TableSpec(
     layer="ops",
     name="releases",
-    doc="What an analyst may trust: one row per released table (or model) slice; the newest per slice holds.",
+    doc="What an analyst may trust: one row per released table (or model) slice; per slice the highest version holds.",
     columns=(
         _TABLE,
         Column("slice_date", "date", "Slice: as_of_date, event_date, observed_date or training date", nullable=True),
