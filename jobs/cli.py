@@ -64,6 +64,7 @@ def run(
     """Walk all jobs for one date, or date by date, in one Spark session."""
     from affinity.io.chain import check, check_dates, exit_code, requests
     from affinity.io.console import show_forecast, walk_with_progress
+    from affinity.io.leases import walk_lease
     from affinity.io.plan import Request
     from affinity.io.platform import Platform
     from affinity.jobs.catalog import JOBS
@@ -77,7 +78,9 @@ def run(
     if dry_run:
         show_forecast(looking, JOBS, requests(request, dates))
         return
-    results = walk_with_progress(Platform.open(settings), JOBS, requests(request, dates))
+    platform = Platform.open(settings)
+    with walk_lease(platform.root, wait_secs=wait):
+        results = walk_with_progress(platform, JOBS, requests(request, dates))
     raise typer.Exit(int(exit_code(results)))
 
 
@@ -142,14 +145,16 @@ def demo(
     from affinity.io import demo as shop
     from affinity.io.chain import exit_code
     from affinity.io.console import walk_with_progress
+    from affinity.io.leases import walk_lease
     from affinity.io.plan import Request
     from affinity.io.report import write_report
     from affinity.io.summary import show_summary
     from affinity.jobs.catalog import JOBS
 
     platform = options.platform_of(config, env, root, set_)
-    landing = shop.unpack(platform.root.path / "landing" / shop.SOURCE)
-    results = walk_with_progress(platform, JOBS, [Request(shop.AS_OF, shop.SOURCE, landing)])
+    with walk_lease(platform.root):
+        landing = shop.unpack(platform.root.path / "landing" / shop.SOURCE)
+        results = walk_with_progress(platform, JOBS, [Request(shop.AS_OF, shop.SOURCE, landing)])
     if code := exit_code(results):
         raise typer.Exit(int(code))
     if all(result.status is Status.NOTHING_TO_DO for result in results):

@@ -9,9 +9,10 @@ import pytest
 
 from affinity.core.errors import BadInput, ExitCode
 from affinity.io.config import load_config
+from affinity.io.leases import walk_lease
 from affinity.io.root import open_root
 from affinity.jobs import cli
-from affinity.tables import gold
+from affinity.tables import gold, ops
 from tests.shop import Shop, line
 
 pytestmark = pytest.mark.usefixtures("no_jvm")
@@ -157,6 +158,14 @@ def test_a_first_line_that_is_no_header_is_not_repeated(shop: Shop) -> None:
     )
     refused(said, "2011-01-06.csv: its first line, of 8 fields, is no header", "'CustomerID'")
     assert "17850" not in said[1]
+
+
+def test_a_second_walk_at_once_is_refused_before_any_work(shop: Shop) -> None:
+    with walk_lease(shop.platform.root):
+        code, said = run(shop)
+    assert code == ExitCode.LEASE_HELD
+    assert "Another run is writing the tables of this root" in said
+    assert shop.platform.ops.read(ops.RUNS) == []
 
 
 def test_nothing_is_written_by_a_refused_run(shop: Shop) -> None:

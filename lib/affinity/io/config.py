@@ -21,7 +21,7 @@ S = TypeVar("S", bound=Settings)
 class StoreSettings(Settings):
     """Where the tables live and who may write them."""
 
-    root: str
+    root: str = Field(min_length=1)
     business_zone: str
     lease: Literal["file", "external"]
 
@@ -76,7 +76,8 @@ def load_config(path: Path | None = None, env: str | None = None, overrides: Seq
         tree = _merged(tree, _read_toml(overlay))
     for override in overrides:
         tree = _merged(tree, _override(override))
-    config = validated(Config, {**tree, "conf_dir": file.parent}, where=str(file))
+    where = " and ".join([str(file), *(f"--set {override.partition('=')[0]}" for override in overrides)])
+    config = validated(Config, {**tree, "conf_dir": file.parent}, where=where)
     known = job_names()
     if unknown := [name for name in config.jobs if name not in known]:
         said = "; ".join(f"no job is called {name!r}{nearest(name, known)}" for name in unknown)
@@ -116,7 +117,8 @@ def validated(model: type[S], values: Mapping[str, Any], *, where: str) -> S:
         return model.model_validate(dict(values))
     except ValidationError as error:
         faults = [_fault(model, values, item) for item in error.errors()]
-        raise BadInput(f"Settings in {where} cannot be used: {'; '.join(faults)}.") from None
+        told = "; ".join(faults)
+        raise BadInput(f"Settings in {where} cannot be used: {told}{'' if told.endswith('?') else '.'}") from None
 
 
 def checked_name(name: str, what: str) -> str:
@@ -134,7 +136,9 @@ def _fault(model: type[Settings], values: Mapping[str, Any], item: Any) -> str:
     path = [str(part) for part in item["loc"]]
     key = ".".join(path)
     if item["type"] == "extra_forbidden":
-        return f"key {key!r} is unknown{nearest(path[-1], _known_keys(model, path[:-1]))}"
+        known = _known_keys(model, path[:-1])
+        listed = f"; known here: {', '.join(known)}" if known else ""
+        return f"key {key!r} is unknown{nearest(path[-1], known) or listed}"
     if item["type"] == "missing":
         return f"key {key!r} is missing"
     return f"key {key!r}: {item['msg'][:1].lower()}{item['msg'][1:]}, got {item['input']!r}"

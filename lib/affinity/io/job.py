@@ -181,5 +181,5 @@ def find(name: str, jobs: Sequence[Job]) -> Job:
     """
     by_name = {job.name: job for job in jobs}
     if name not in by_name:
-        raise BadInput(f"Job {name!r} is unknown{nearest(name, by_name)}; `affinity job --help` lists them all.")
+        raise BadInput(f"Job {name!r} is unknown{nearest(name, by_name) or '.'} There are: {', '.join(by_name)}.")
     return by_name[name]

@@ -61,7 +61,8 @@ def landed_files(landing: Path, mapping: SourceMapping) -> list[LandedFile]:
     """
     if not landing.is_dir():
         raise BadInput(
-            f"Landing folder {landing} does not exist. Expected the folder that holds {mapping.files.pattern}."
+            f"Landing folder {landing} does not exist. Expected the folder that holds the files of source "
+            f"{mapping.name!r} ({mapping.files.pattern}): pass it with --landing."
         )
     paths = sorted(path for path in landing.glob(mapping.files.pattern) if _is_finished(path, landing))
     if not paths:

@@ -71,7 +71,7 @@ SELECT c.customer_id, c.segment_id, c.probability, r.rank, r.item_id, i.descript
 FROM chosen AS c
 JOIN gold.recommendations AS r ON r.customer_id = c.customer_id AND r.as_of_date = {{as_of}} AND r.rank <= 5
 LEFT JOIN items AS i ON i.item_id = r.item_id
-WHERE c.segment_id <= 3 ORDER BY c.segment_id, r.rank""",
+ORDER BY c.segment_id, r.rank""",
     "dispositions": """SELECT count(*) AS n_files, sum(n_rows) AS n_rows, sum(n_accepted) AS n_accepted,
     sum(n_duplicate) AS n_duplicate, sum(n_filtered) AS n_filtered, sum(n_quarantined) AS n_quarantined,
     count(*) FILTER (WHERE state = 'ingested') AS n_files_waiting,
@@ -101,6 +101,8 @@ FROM (
     QUALIFY row_number() OVER (PARTITION BY attempt_id ORDER BY status = 'started', at_ts DESC) = 1
 ) GROUP BY status ORDER BY n_attempts DESC, status""",
     "models": """SELECT job, as_of_date, status, reason, metrics, run_id
-FROM ops.runs WHERE job LIKE 'train\\_%' ESCAPE '\\' AND metrics IS NOT NULL AND as_of_date <= {as_of}
-ORDER BY at_ts DESC LIMIT 12""",
+FROM ops.runs WHERE (job LIKE 'train\\_%' ESCAPE '\\' OR job = 'mine_rules') AND metrics IS NOT NULL
+    AND as_of_date <= {as_of}
+QUALIFY row_number() OVER (PARTITION BY job ORDER BY as_of_date DESC, at_ts DESC) = 1
+ORDER BY job""",
 }
