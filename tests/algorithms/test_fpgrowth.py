@@ -1,7 +1,14 @@
+from datetime import date
+
 import pytest
 
 from affinity.algorithms import fpgrowth
 from affinity.algorithms.fpgrowth import RulesConfig
+from affinity.core.errors import NotYet
+from affinity.io.job import Inputs
+from affinity.jobs import mine_rules
+from affinity.tables import silver
+from affinity.tables.ddl import frame_schema
 
 
 @pytest.fixture
@@ -43,6 +50,14 @@ def test_thresholds(mine):
 
 def test_no_baskets(mine):
     assert mine([], min_support=0.5).isEmpty()
+
+
+def test_too_few_baskets_make_no_rules_yet(spark, events_of):
+    events = events_of({"order_id": "a"}, {"order_id": "b"})
+    items = spark.createDataFrame([], frame_schema(silver.ITEMS))
+    inputs = Inputs({silver.EVENTS.full_name: events, silver.ITEMS.full_name: items}, as_of=date(2011, 6, 1))
+    with pytest.raises(NotYet, match=r"2 baskets before 2011-06-01: min_support 0.01 of them is 1, .* min_count = 10"):
+        mine_rules.transform(inputs, mine_rules.MineRules(window_days=365, min_count=10))
 
 
 def test_itemsets_are_mined_once(spark):

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from affinity.core.errors import BadInput
-from affinity.io.ops import table_properties
+from affinity.io.ops import layout, table_properties
 from affinity.tables import silver
 from affinity.tables.ddl import SPEC_VERSION
+from affinity.tables.spec import Check
 from tests.shop import Shop
 
 
@@ -54,3 +55,27 @@ def test_a_change_that_is_no_addition_names_the_migration(shop: Shop) -> None:
         shop.platform.store.ensure(
             replace(silver.ITEMS, columns=tuple(c for c in silver.ITEMS.columns if c.name != "description"))
         )
+
+
+def test_checks_and_loosened_columns_are_brought_up_to_date(shop: Shop) -> None:
+    spec = silver.ITEMS
+    _written_by_older(shop)
+    newer = replace(
+        spec,
+        version=2,
+        columns=tuple(
+            replace(column, nullable=True) if column.name == "file_id" else column for column in spec.columns
+        ),
+        checks=(Check("price_positive", "unit_price > 0"),),
+    )
+
+    shop.platform.store.ensure(newer)
+
+    found = layout(shop.platform.root, spec)
+    assert found.constraints == {"price_positive": "unit_price > 0"}
+    assert "file_id" in found.nullable
+    changed = replace(newer, version=3, checks=(Check("price_positive", "unit_price > 1"),))
+    shop.platform.store.ensure(changed)
+    assert layout(shop.platform.root, spec).constraints == {"price_positive": "unit_price > 1"}
+    with pytest.raises(BadInput, match=r"newly required columns \['file_id'\]"):
+        shop.platform.store.ensure(replace(spec, version=4))
