@@ -18,7 +18,6 @@ class MineRules(fpgrowth.RulesConfig):
     """FPGrowth and the span of its baskets."""
 
     window_days: int = Field(ge=1, description="Baskets of this many days before as_of")
-    min_count: int = Field(ge=2, description="Least number of baskets that min_support must come to; below it, not yet")
 
 
 def transform(inputs: Inputs, settings: MineRules) -> Outputs:
@@ -30,12 +29,7 @@ def transform(inputs: Inputs, settings: MineRules) -> Outputs:
     start = inputs.cut - timedelta(days=settings.window_days)
     found = baskets(inputs[silver.EVENTS], as_of=inputs.cut, start=start).persist()
     n_baskets = found.count()
-    if (count := fpgrowth.least_count(n_baskets, settings)) < settings.min_count:
-        found.unpersist()
-        raise NotYet(
-            f"{n_baskets} baskets before {inputs.cut}: min_support {settings.min_support} of them is {count}, and a "
-            f"rule is believed from min_count = {settings.min_count} on"
-        )
+    fpgrowth.check_count(n_baskets, settings)
     model = fpgrowth.fit(found, settings)
     items = current_items(inputs[silver.ITEMS], as_of=inputs.cut)
     rules = fpgrowth.of_goods(fpgrowth.rules(model, n_baskets, settings), items).persist()
@@ -45,15 +39,8 @@ def transform(inputs: Inputs, settings: MineRules) -> Outputs:
         for frame in release:
             frame.unpersist()
         raise NotYet(f"none of {n_itemsets} frequent itemsets of {n_baskets} baskets makes a rule by the thresholds")
-    challenger = Challenger(
-        models.RULES, metric_name="n_rules", metric=float(n_rules), baseline=1.0, pipeline=PipelineModel([model])
-    )
-    metrics = {
-        "n_baskets": float(n_baskets),
-        "n_itemsets": float(n_itemsets),
-        "n_rules": float(n_rules),
-        "baseline_lift": 1.0,
-    }
+    challenger = Challenger(models.RULES, "n_rules", float(n_rules), baseline=1.0, pipeline=PipelineModel([model]))
+    metrics = {"n_baskets": float(n_baskets), "n_itemsets": float(n_itemsets), "n_rules": float(n_rules)}
     return Outputs({gold.ASSOCIATION_RULES: rules}, challenger, metrics, release=release)
 
 

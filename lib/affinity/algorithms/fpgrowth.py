@@ -7,6 +7,7 @@ from pyspark.ml.fpm import FPGrowth, FPGrowthModel
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from affinity.core.errors import NotYet
 from affinity.core.settings import Settings
 
 
@@ -19,6 +20,9 @@ class RulesConfig(Settings):
     min_confidence: float = Field(default=0.3, ge=0, le=1, description="Least confidence of a rule")
     min_lift: float = Field(default=1.0, ge=0, description="Least lift of a rule; 1 = independent")
     max_antecedent: int = Field(default=4, ge=1, le=20, description="Most items in the condition of a rule")
+    min_count: int = Field(
+        default=1, ge=1, description="Least number of baskets that min_support must come to; below it, not yet"
+    )
 
 
 def fit(baskets: DataFrame, config: RulesConfig) -> FPGrowthModel:
@@ -26,7 +30,7 @@ def fit(baskets: DataFrame, config: RulesConfig) -> FPGrowthModel:
 
     Columns in: items array<string>, distinct within a basket. MLlib would mine again on each action, so the itemsets
     are cached here, filled by the first action. Where min_support · baskets is 1 every combination of every basket is
-    frequent, and two baskets that share 40 items make 2^40 itemsets where it is 2: ``least_count`` tells the caller.
+    frequent, and two baskets that share 40 items make 2^40 itemsets where it is 2: ``check_count`` comes first.
 
     Between its two stages MLlib serialises a tree as deep as the longest basket has frequent items, and Java's
     serialisation recurses on it: with the JVM's default stack baskets of a few hundred items end the executor in a
@@ -40,13 +44,18 @@ def fit(baskets: DataFrame, config: RulesConfig) -> FPGrowthModel:
     return model
 
 
-def least_count(n_baskets: int, config: RulesConfig) -> int:
-    """In how many baskets an itemset must be at least.
+def check_count(n_baskets: int, config: RulesConfig) -> None:
+    """See to it that there are enough baskets to tell habit from chance.
 
-    >>> least_count(127, RulesConfig(min_support=0.01))
-    2
+    Raises:
+        NotYet: min_support comes to fewer than ``min_count`` of the baskets.
     """
-    return math.ceil(config.min_support * n_baskets)
+    count = math.ceil(config.min_support * n_baskets)
+    if count < config.min_count:
+        raise NotYet(
+            f"min_support {config.min_support} of {n_baskets} baskets is {count}, and an itemset is believed from "
+            f"min_count = {config.min_count} on"
+        )
 
 
 def rules(model: FPGrowthModel, n_baskets: int, config: RulesConfig) -> DataFrame:

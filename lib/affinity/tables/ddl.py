@@ -36,10 +36,10 @@ def create_table(spec: TableSpec, location: str) -> str:
     """
     columns = ",\n  ".join(column_definition(column) for column in spec.columns)
     partitioned = f"\nPARTITIONED BY ({', '.join(spec.partition_by)})" if spec.partition_by else ""
-    listed = ", ".join(f"{text(key)} = {text(value)}" for key, value in properties(spec).items())
+    listed = ", ".join(f"{_text(key)} = {_text(value)}" for key, value in properties(spec).items())
     return (
         f"CREATE TABLE IF NOT EXISTS delta.`{location}` (\n  {columns}\n) USING delta{partitioned}"
-        f"\nCOMMENT {text(spec.doc)}\nTBLPROPERTIES ({listed})"
+        f"\nCOMMENT {_text(spec.doc)}\nTBLPROPERTIES ({listed})"
     )
 
 
@@ -56,9 +56,8 @@ def frame_schema(spec: TableSpec) -> str:
 def column_definition(column: Column) -> str:
     """A column as in CREATE TABLE."""
     null = "" if column.nullable else " NOT NULL"
-    return f"{column.name} {column.type}{null} COMMENT {text(column.comment)}"
+    return f"{column.name} {column.type}{null} COMMENT {_text(column.comment)}"
 
 
-def text(value: str) -> str:
-    """A string literal."""
+def _text(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
