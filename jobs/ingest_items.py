@@ -2,7 +2,8 @@
 
 from affinity.core.settings import Settings
 from affinity.core.vocabulary import Feed
-from affinity.features.landed import item_observations, parsed
+from affinity.features.lines import parsed
+from affinity.features.observations import item_observations
 from affinity.io.entry import main
 from affinity.io.job import Inputs, Job, Kind, Outputs
 from affinity.tables import silver

@@ -28,7 +28,7 @@ def _written_by_older(shop: Shop, *lacking: str) -> None:
     }
     columns = tuple(column for column in silver.ITEMS.columns if column.name not in lacking)
     shop.platform.store.ensure(replace(silver.ITEMS, columns=columns, version=0))
-    given = [values[column.name] for column in columns]
+    given = [values.get(column.name, "NULL") for column in columns]
     path = shop.platform.root.table(silver.ITEMS)
     shop.platform.spark.sql(f"INSERT INTO delta.`{path}` SELECT {', '.join(given)}")
 

@@ -7,7 +7,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from affinity.core.source import SourceMapping
-from affinity.features.landed import events, parsed
+from affinity.features.landed import events
+from affinity.features.lines import parsed
 from affinity.io.config import load_config, load_source
 
 RAW_ID = "17850"

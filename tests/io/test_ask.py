@@ -169,7 +169,7 @@ def test_a_customer_shows_what_is_held_and_decided(published: Root) -> None:
         ("purchase", 2, Decimal(90)),
         ("return", 1, Decimal(10)),
     ]
-    assert found["attributes"] == [{"source": "x", "observed_date": BEFORE, "country": "France"}]
+    assert found["attributes"] == [{"source": "x", "observed_date": BEFORE, "country": "France", "tier": None}]
     assert [row["net_amount"] for row in found["features"]] == [Decimal(80)]
     assert [row["segment_name"] for row in found["segment"]] == ["segment <1>"]
     assert [row["probability"] for row in found["propensity"]] == [0.9]

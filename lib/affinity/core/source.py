@@ -1,20 +1,42 @@
 """A source mapping: how the files of one source are read, as data."""
 
-from typing import Literal
+import re
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from affinity.core.errors import nearest
 from affinity.core.settings import Settings
 from affinity.core.vocabulary import EventType, Feed
 
+MAX_CATEGORIES = 3
+_MONEY_TYPES = frozenset({EventType.PURCHASE, EventType.RETURN})
+
+
+class _NamesColumns:
+    """Marks a key whose value is a column of the files, or several."""
+
+
+_COLUMNS = _NamesColumns()
+ColumnName = Annotated[str, _COLUMNS]
+OptionalColumn = Annotated[str | None, _COLUMNS]
+ColumnNames = Annotated[tuple[str, ...], _COLUMNS]
+TimeFormat = Annotated[
+    str, Field(min_length=1, description="iso8601, epoch_seconds, epoch_millis, or a datetime pattern of Spark")
+]
+
 
 class FileLayout(Settings):
-    """Which files belong to the source and how their lines are built."""
+    """Which files belong to the source and how their lines are built; text may be packed as .gz or .zst."""
 
-    format: Literal["csv"] = Field(description="Line format")
+    format: Literal["csv", "jsonl", "parquet"] = Field(description="csv with a header, a JSON object per line, Parquet")
     pattern: str = Field(description="Glob below the landing folder")
     date_pattern: str = Field(description="Regular expression whose group `date` is the file's nominal date")
-    columns: tuple[str, ...] = Field(min_length=1, description="The header, every column in order")
+    columns: tuple[str, ...] = Field(min_length=1, description="The columns; in csv the header, in order")
+    optional_columns: ColumnNames = Field(default=(), description="Columns that a Parquet file may lack: null there")
+    withheld: ColumnNames = Field(default=(), description="Columns that stay in landing: further ids, attributes")
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     quote: str = Field(default='"', min_length=1, max_length=1)
     escape: str = Field(default='"', min_length=1, max_length=1, description='" where quotes are doubled')
@@ -23,7 +45,7 @@ class FileLayout(Settings):
 class Subject(Settings):
     """The column that names the person."""
 
-    column: str
+    column: ColumnName
     kind: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="Kind of id; equal ids of two kinds are two people")
     canonical: Literal["integer", "verbatim"] = Field(description="integer: 17850.0 and 17850 are one; blanks are null")
 
@@ -32,46 +54,80 @@ class TypeRule(Settings):
     """A line whose column starts with the prefix is an event of this type; the first rule that fits decides."""
 
     type: EventType
-    column: str
+    column: ColumnName
     starts_with: str = Field(min_length=1)
+
+
+class TypeWords(Settings):
+    """A column that says the type in words of the source; a word that is not listed is no type."""
+
+    column: ColumnName
+    words: dict[str, EventType] = Field(min_length=1, description="Word of the source → our type")
 
 
 class EventFeed(Settings):
     """Which columns make an event."""
 
-    event_ts: str
-    event_ts_format: str
-    order_id: str
-    item_id: str
-    quantity: str
-    unit_price: str
-    description: str
+    event_id: OptionalColumn = Field(default=None, description="The source's own id; without it a line is its own id")
+    event_ts: ColumnName
+    event_ts_format: TimeFormat
+    max_ahead_days: int = Field(default=1, ge=0, description="Days that an event may lie after its file's date")
+    max_late_days: int | None = Field(default=None, ge=0, description="Days that it may lie before it; null: any")
+    order_id: OptionalColumn = None
+    item_id: OptionalColumn = None
+    quantity: OptionalColumn = None
+    unit_price: OptionalColumn = None
+    currency: OptionalColumn = Field(default=None, description="ISO 4217 by line; blank: the currency of the source")
+    description: OptionalColumn = None
+    returns: Literal["negative", "positive"] = Field(default="negative", description="Sign of a return's quantity")
     types: tuple[TypeRule, ...] = ()
-    default_type: EventType
+    type_words: TypeWords | None = None
+    default_type: EventType | None = Field(default=None, description="Type of a line that no rule fits")
+
+    @property
+    def has_money(self) -> bool:
+        """Whether it can tell of purchases or returns, which have a quantity and a price."""
+        words = self.type_words.words.values() if self.type_words else ()
+        return not _MONEY_TYPES.isdisjoint({self.default_type, *words, *(rule.type for rule in self.types)})
 
 
 class ItemFeed(Settings):
-    """Which columns describe an item, and which items are no goods."""
+    """Which columns describe an item, and which items are no goods.
 
-    description: str
+    With ``item_id`` the files are a catalogue: each line describes an item. Without it the sales of [events] do.
+    """
+
+    item_id: OptionalColumn = None
+    description: OptionalColumn = None
+    unit_price: OptionalColumn = Field(default=None, description="Of a catalogue; sales have that of [events]")
+    observed_ts: OptionalColumn = Field(default=None, description="Of a catalogue; else the file's nominal date")
+    observed_ts_format: TimeFormat = "iso8601"
+    brand: OptionalColumn = None
+    categories: ColumnNames = Field(default=(), max_length=MAX_CATEGORIES, description="From the widest to the finest")
     not_recommendable: tuple[str, ...] = Field(default=(), description="Regular expressions for whole item ids")
+    not_recommendable_where: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="Column → values of items that are not to be shown"
+    )
 
 
 class CustomerFeed(Settings):
     """Which columns describe a customer."""
 
-    country: str
+    country: OptionalColumn = None
+    tier: OptionalColumn = None
+    observed_ts: OptionalColumn = Field(default=None, description="Else the time of the event, else the file's date")
+    observed_ts_format: TimeFormat = "iso8601"
 
 
 class SourceMapping(Settings):
     """Everything that is special about one source."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")
-    time_zone: str = Field(description="IANA zone of the times in the files")
-    currency: str = Field(pattern=r"^[A-Z]{3}$")
+    time_zone: str = Field(description="IANA zone of the times in the files that name none")
+    currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$", description="ISO 4217; where there are prices")
     files: FileLayout
-    subject: Subject
-    events: EventFeed
+    subject: Subject | None = None
+    events: EventFeed | None = None
     items: ItemFeed | None = None
     customers: CustomerFeed | None = None
 
@@ -79,3 +135,99 @@ class SourceMapping(Settings):
         """Whether the files of the source tell of this."""
         told = {Feed.EVENTS: self.events, Feed.ITEMS: self.items, Feed.CUSTOMERS: self.customers}
         return feed is not None and told[feed] is not None
+
+    @property
+    def kept_columns(self) -> tuple[str, ...]:
+        """The columns that may be stored as they are: neither the person's id nor withheld."""
+        hidden = {*self.files.withheld, *([self.subject.column] if self.subject else [])}
+        return tuple(name for name in self.files.columns if name not in hidden)
+
+    @property
+    def is_dated_by_name(self) -> bool:
+        """Whether the nominal date of a file is the time of what it says: a snapshot, without times of its own."""
+        feeds = [feed for feed in (self.items, self.customers) if feed is not None]
+        return self.events is None and any(feed.observed_ts is None for feed in feeds)
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        faults = [*_layout_faults(self), *_column_faults(self), *_feed_faults(self)]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+def _layout_faults(mapping: SourceMapping) -> Iterator[str]:
+    layout = mapping.files
+    try:
+        ZoneInfo(mapping.time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        yield f"time_zone = {mapping.time_zone!r} is no IANA time zone; expected one like Europe/London"
+    try:
+        if "date" not in re.compile(layout.date_pattern).groupindex:
+            yield "files.date_pattern has no group `date`; expected one like (?P<date>\\d{4}-\\d{2}-\\d{2})"
+    except re.error as error:
+        yield f"files.date_pattern is no regular expression: {error}"
+    if len({name.lower() for name in layout.columns}) < len(layout.columns):
+        yield "files.columns names a column twice; upper and lower case are one"
+    if layout.optional_columns and layout.format != "parquet":
+        yield "files.optional_columns is of Parquet alone: a csv has its header, a missing key of jsonl is null"
+
+
+def _column_faults(mapping: SourceMapping) -> Iterator[str]:
+    """Every key that names a column which is not there, or which may not be stored."""
+    columns, kept = mapping.files.columns, mapping.kept_columns
+    for key, column in _named_columns(mapping):
+        if column not in columns:
+            yield f"{key} names {column!r}, which is not in files.columns{nearest(column, columns)}"
+        elif column not in kept and not key.startswith(("files.", "subject.")):
+            yield f"{key} names {column!r}, which is the id of the person or withheld and is not stored"
+    if mapping.subject and mapping.subject.column in mapping.files.withheld:
+        yield f"files.withheld names {mapping.subject.column!r}, of which subject.column makes a token"
+
+
+def _named_columns(section: Settings, path: str = "") -> Iterator[tuple[str, str]]:
+    for name, field in type(section).model_fields.items():
+        value, key = getattr(section, name), f"{path}{name}"
+        if _COLUMNS in field.metadata:
+            yield from ((key, column) for column in ([value] if isinstance(value, str) else value or ()))
+        elif name == "not_recommendable_where":
+            yield from ((key, column) for column in value)
+        elif isinstance(value, Settings):
+            yield from _named_columns(value, f"{key}.")
+        elif isinstance(value, tuple):
+            nested = [part for part in value if isinstance(part, Settings)]
+            for number, part in enumerate(nested):
+                yield from _named_columns(part, f"{key}.{number}.")
+
+
+def _feed_faults(mapping: SourceMapping) -> Iterator[str]:
+    if not (mapping.events or mapping.items or mapping.customers):
+        yield "there is nothing to read: expected [events], [items] or [customers]"
+    if mapping.customers and not mapping.subject:
+        yield "[customers] needs [subject], the column that names the customer"
+    if mapping.events:
+        yield from _event_faults(mapping.events)
+    if mapping.items:
+        yield from _item_faults(mapping.items, mapping.events)
+    prices = [feed.unit_price for feed in (mapping.events, mapping.items) if feed is not None]
+    if any(prices) and mapping.currency is None:
+        yield 'currency is missing: prices are in one, as in currency = "GBP"'
+
+
+def _event_faults(feed: EventFeed) -> Iterator[str]:
+    if (feed.type_words is None) == (feed.default_type is None):
+        yield "[events] needs either type_words or default_type to say the type of a line, and not both"
+    if feed.has_money and (feed.quantity is None or feed.unit_price is None):
+        yield "[events] tells of purchases or returns: expected events.quantity and events.unit_price"
+
+
+def _item_faults(feed: ItemFeed, events: EventFeed | None) -> Iterator[str]:
+    if feed.item_id is not None:
+        return
+    if events is None or events.item_id is None:
+        yield "[items] needs items.item_id, or [events] with item_id whose sales describe items"
+    yield from (
+        f"items.{key} is of a catalogue: expected items.item_id beside it"
+        for key in ("unit_price", "observed_ts")
+        if getattr(feed, key) is not None
+    )

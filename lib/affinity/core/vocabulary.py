@@ -29,6 +29,8 @@ class Defect(StrEnum):
 
     UNPARSABLE = "unparsable"
     EVENT_TS_INVALID = "event_ts_invalid"
+    EVENT_TS_FUTURE = "event_ts_future"
+    EVENT_TS_LATE = "event_ts_late"
     EVENT_TYPE_UNKNOWN = "event_type_unknown"
     QUANTITY_INVALID = "quantity_invalid"
     PRICE_INVALID = "price_invalid"

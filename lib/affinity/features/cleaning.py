@@ -4,12 +4,14 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from affinity.core.vocabulary import Defect, Disposition
-from affinity.features.landed import UNREADABLE_DATE
+from affinity.features.times import UNREADABLE_DATE
 from affinity.privacy.columns import customer_id
 
 QUARANTINING = (
     Defect.UNPARSABLE,
     Defect.EVENT_TS_INVALID,
+    Defect.EVENT_TS_FUTURE,
+    Defect.EVENT_TS_LATE,
     Defect.EVENT_TYPE_UNKNOWN,
     Defect.QUANTITY_INVALID,
     Defect.PRICE_INVALID,
@@ -25,13 +27,13 @@ def judged(lines: DataFrame) -> DataFrame:
     """Give every line its one disposition: rows of bronze.events → the same plus ``disposition, reason``.
 
     The first defect of the vocabulary's order that quarantines or filters is the reason. Among lines of one event id
-    that would be accepted, that of the latest file wins (by nominal date, then file digest, then line digest); the
-    others are duplicates. ``event_date`` is 1970-01-01 where the time is unreadable.
+    that would be accepted, that of the latest file wins (by nominal date, then file digest, then line digest, then the
+    first of equal lines); the others are duplicates. ``event_date`` is 1970-01-01 where the time is unreadable.
     """
     rejecting = F.array(*[F.lit(str(defect)) for defect in (*QUARANTINING, *FILTERING)])
     is_candidate = F.col("rejection").isNull()
     same_event = Window.partitionBy("source", "event_id", is_candidate).orderBy(
-        F.desc_nulls_last("file_date"), F.desc("file_id"), F.desc("line_digest")
+        F.desc_nulls_last("file_date"), F.desc("file_id"), F.desc("line_digest"), F.asc("ordinal")
     )
     return (
         lines.withColumn("event_date", F.coalesce("event_date", F.to_date(F.lit(UNREADABLE_DATE))))
@@ -83,6 +85,7 @@ def rejected_rows(rows: DataFrame) -> DataFrame:
     """The other rows of ``judged`` as silver.quarantine without ``run_id``."""
     return rows.where(F.col("disposition") != Disposition.ACCEPTED).select(
         "event_id",
+        "ordinal",
         "source",
         "event_date",
         "file_id",

@@ -162,10 +162,10 @@ def _typed_customer(settings: "Config", source: str | None) -> str:
     from getpass import getpass
 
     from affinity.io.config import load_source
-    from affinity.io.customer import customer_id_for, only_source
+    from affinity.io.customer import customer_id_for, only_source, subject_of
 
     opened = options.root_of(settings)
-    subject = load_source(settings, source or only_source(opened)).subject
+    subject = subject_of(load_source(settings, source or only_source(opened)))
     raw = getpass("Id: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
     return customer_id_for(opened, subject, raw)
 

@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import Field, ValidationError
 
@@ -141,15 +141,23 @@ def _fault(model: type[Settings], values: Mapping[str, Any], item: Any) -> str:
         return f"key {key!r} is unknown{nearest(path[-1], known) or listed}"
     if item["type"] == "missing":
         return f"key {key!r} is missing"
+    if item["type"] == "value_error":  # a check of ours over several keys; what it looked at is the whole file
+        return str(item["ctx"]["error"])
     return f"key {key!r}: {item['msg'][:1].lower()}{item['msg'][1:]}, got {item['input']!r}"
 
 
 def _known_keys(model: type[Settings], path: Sequence[str]) -> list[str]:
     current: Any = model
     for part in path:
-        field = getattr(current, "model_fields", {}).get(part)
-        current = field.annotation if field else None
+        if not part.isdecimal():  # the number of an element: its class is known by then
+            field = getattr(current, "model_fields", {}).get(part)
+            current = field and _section_of(field.annotation)
     return list(getattr(current, "model_fields", {}))
+
+
+def _section_of(annotation: Any) -> Any:
+    """The settings class in an annotation such as ``EventFeed | None`` or ``tuple[TypeRule, ...]``."""
+    return next((part for part in get_args(annotation) if hasattr(part, "model_fields")), annotation)
 
 
 def _read_toml(file: Path) -> dict[str, Any]:

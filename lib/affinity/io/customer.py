@@ -3,7 +3,7 @@
 import re
 
 from affinity.core.errors import BadInput
-from affinity.core.source import Subject
+from affinity.core.source import SourceMapping, Subject
 from affinity.io.ask import ask, connect, query
 from affinity.io.ops import Row
 from affinity.io.root import Root
@@ -18,7 +18,7 @@ SECTIONS = {
         SELECT subject_kind, left(subject_key, 12) || '…' AS subject_key, valid_from_date, valid_to_date
         FROM silver.identities WHERE customer_id = $customer_id ORDER BY ALL""",
     "attributes": """
-        SELECT source, observed_date, country FROM silver.customers WHERE customer_id = $customer_id
+        SELECT source, observed_date, country, tier FROM silver.customers WHERE customer_id = $customer_id
         QUALIFY row_number() OVER (PARTITION BY source ORDER BY observed_date DESC, observed_ts DESC, file_id) = 1
         ORDER BY source""",
     "events": """
@@ -84,6 +84,17 @@ def customer_id_for(root: Root, subject: Subject, raw: str) -> str:
     sql = "SELECT customer_id FROM silver.identities WHERE subject_key = $key AND valid_to_date IS NULL"
     known = ask(root, sql, {"key": key})
     return str(known[0]["customer_id"]) if known else customer_id_of(key)
+
+
+def subject_of(mapping: SourceMapping) -> Subject:
+    """How a source spells its customers.
+
+    Raises:
+        BadInput: it names nobody.
+    """
+    if mapping.subject is None:
+        raise BadInput(f"Source {mapping.name} names no customer; pass --source with one that does.")
+    return mapping.subject
 
 
 def only_source(root: Root) -> str:

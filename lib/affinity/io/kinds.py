@@ -10,9 +10,11 @@ from pyspark.sql import functions as F
 
 from affinity.core.errors import AuditFailed
 from affinity.core.vocabulary import Disposition, Feed, FileState, Status
-from affinity.features.landed import UNREADABLE_DATE, header
+from affinity.features.lines import real_lines
+from affinity.features.times import UNREADABLE_DATE
+from affinity.io.files import read_lines, stated_rows
 from affinity.io.job import Challenger, Inputs, Kind, Outputs
-from affinity.io.landing import Arrivals, noted, read_lines, replaced_by
+from affinity.io.landing import Arrivals, noted, replaced_by
 from affinity.io.ops import Row, now, parse_date, to_json
 from affinity.io.publication import Publication, days_of
 from affinity.io.session import remove_checkpoints
@@ -94,7 +96,8 @@ class IngestWork(Work):
 
     def _ingest(self, arrivals: Arrivals) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
         """Read the new files once, reconcile lines with rows, publish; lines and defects per file."""
-        lines = read_lines(self.platform.spark, arrivals.new)
+        assert self.plan.mapping is not None
+        lines = read_lines(self.platform.spark, arrivals.new, self.plan.mapping)
         root = self.platform.root
         inputs = Inputs(
             {"lines": lines}, business_zone=root.business_zone, key_file=root.key_file, mapping=self.plan.mapping
@@ -108,10 +111,22 @@ class IngestWork(Work):
         return n_lines, counted
 
     def _count_lines(self, lines: DataFrame) -> dict[str, int]:
-        """Lines per file but for the header and blank ones, counted before anything is parsed."""
+        """Lines per file but for the header and blank ones, counted before anything is parsed.
+
+        Raises:
+            AuditFailed: a file that states its number of rows was not read to that number.
+        """
         assert self.plan.mapping is not None
-        real = lines.where((F.trim("line") != "") & (F.col("line") != F.lit(header(self.plan.mapping))))
-        return {row["file_id"]: row["count"] for row in real.groupBy("file_id").count().collect()}
+        assert self.plan.arrivals is not None
+        counts = real_lines(lines, self.plan.mapping).groupBy("file_id").count().collect()
+        n_lines = {row["file_id"]: row["count"] for row in counts}
+        stated = stated_rows(self.plan.arrivals.new, self.plan.mapping)
+        wrong = [file.name for file, n_rows in stated.items() if n_lines.get(file.file_id, 0) != n_rows]
+        if wrong:
+            raise AuditFailed(
+                f"Fewer or more rows were read than these files state: {wrong[:5]}. Nothing was published."
+            )
+        return n_lines
 
     def _defects(self, staged: Mapping[TableSpec, DataFrame], n_lines: Mapping[str, int]) -> dict[str, dict[str, int]]:
         """Defect flags per file of the events feed.

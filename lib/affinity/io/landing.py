@@ -1,4 +1,4 @@
-"""Landed files: what lies there, what of it is new, and its lines."""
+"""Landed files: what lies there, and what of it is new; ``files`` reads them."""
 
 import hashlib
 import json
@@ -10,13 +10,9 @@ from datetime import date
 from functools import lru_cache
 from pathlib import Path
 
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
-
 from affinity.core.errors import BadInput
 from affinity.core.source import SourceMapping
 from affinity.core.vocabulary import FileState
-from affinity.features.landed import header
 from affinity.io.ops import Row
 
 _WAITING_SUFFIXES = (".tmp", ".part", ".crdownload", ".inprogress")
@@ -24,7 +20,7 @@ _WAITING_SUFFIXES = (".tmp", ".part", ".crdownload", ".inprogress")
 
 @dataclass(frozen=True)
 class LandedFile:
-    """One file as it lies in landing; known by the digest of its bytes."""
+    """One file as it lies in landing; known by the digest of its bytes, or of a snapshot, of its date and bytes."""
 
     path: Path
     name: str
@@ -70,9 +66,8 @@ def landed_files(landing: Path, mapping: SourceMapping) -> list[LandedFile]:
             f"Landing folder {landing} holds no file of source {mapping.name!r}. Expected files like "
             f"{mapping.files.pattern}; names that begin with . or _ or end in {', '.join(_WAITING_SUFFIXES)} wait."
         )
-    pattern = re.compile(mapping.files.date_pattern)
     with ThreadPoolExecutor(max_workers=4) as pool:
-        return list(pool.map(lambda path: _landed(path, landing, pattern), paths))
+        return list(pool.map(lambda path: _landed(path, landing, mapping), paths))
 
 
 def _is_finished(path: Path, landing: Path) -> bool:
@@ -81,14 +76,16 @@ def _is_finished(path: Path, landing: Path) -> bool:
     return path.is_file() and not hidden and not path.name.endswith(_WAITING_SUFFIXES)
 
 
-def _landed(path: Path, landing: Path, pattern: re.Pattern[str]) -> LandedFile:
-    found = pattern.search(path.name)
+def _landed(path: Path, landing: Path, mapping: SourceMapping) -> LandedFile:
+    found = re.search(mapping.files.date_pattern, path.name)
     try:
         file_date = date.fromisoformat(found["date"]) if found else None
     except ValueError:
         file_date = None
     facts = path.stat()
     digest = _digest(path, facts.st_size, facts.st_mtime_ns)
+    if mapping.is_dated_by_name:  # else a third day that is as the first would be the first once more, and say nothing
+        digest = hashlib.sha256(f"{file_date} {digest}".encode()).hexdigest()
     return LandedFile(path, path.relative_to(landing).as_posix(), digest, facts.st_size, file_date)
 
 
@@ -202,51 +199,3 @@ def replaced_by(manifest: Sequence[Row], by: set[str]) -> set[str]:
     while more := {row["file_id"] for row in manifest if row["superseded_by"] in by | found} - found:
         found |= more
     return found
-
-
-def check_headers(files: Sequence[LandedFile], mapping: SourceMapping) -> None:
-    """Every file begins with the header of the mapping.
-
-    Raises:
-        BadInput: some do not; each is named with the columns that differ.
-    """
-    faults = [fault for file in files if (fault := _header_fault(file, mapping))]
-    if faults:
-        more = f"; and {len(faults) - 5} more files" if len(faults) > 5 else ""
-        raise BadInput(
-            f"Files of source {mapping.name!r} do not have its header: {'; '.join(faults[:5])}{more}. "
-            f"Nothing was read. Mend the files, or `files.columns` of conf/sources/{mapping.name}.toml if the source "
-            "has changed."
-        )
-
-
-def _header_fault(file: LandedFile, mapping: SourceMapping) -> str | None:
-    with file.path.open(encoding="utf-8-sig", errors="replace") as lines:
-        first = lines.readline().rstrip("\r\n")
-    if first == header(mapping):
-        return None
-    got = first.split(mapping.files.delimiter)
-    expected = f"(expected {list(mapping.files.columns)})"
-    if 2 * len(set(got) & set(mapping.files.columns)) < len(got):  # a line of data is not repeated in any log
-        return f"{file.name}: its first line, of {len(got)} fields, is no header {expected}"
-    missing = [name for name in mapping.files.columns if name not in got]
-    extra = [name for name in got if name not in mapping.files.columns]
-    order = "columns in another order" if not (missing or extra) else ""
-    parts = [f"missing {missing}" if missing else "", f"not expected {extra}" if extra else "", order]
-    return f"{file.name}: {', '.join(part for part in parts if part)} {expected}"
-
-
-def read_lines(spark: SparkSession, files: Sequence[LandedFile]) -> DataFrame:
-    """The lines of the files, one pass over all of them: ``file_id, file_date, line``."""
-    facts = spark.createDataFrame(
-        [(f"file:{file.path.absolute()}", file.file_id, file.file_date) for file in files],
-        "location string, file_id string, file_date date",
-    )
-    if not files:
-        return facts.select("file_id", "file_date", F.col("location").alias("line"))
-    text = spark.read.text([str(file.path.absolute()) for file in files])
-    # Spark gives the path with percent escapes, in which a plus sign is itself.
-    location = F.url_decode(F.replace("_metadata.file_path", F.lit("+"), F.lit("%2B")))
-    lines = text.select(F.col("value").alias("line"), location.alias("location"))
-    # A left join: a line whose file is not recognised must fail the audit, not vanish.
-    return lines.join(F.broadcast(facts), on="location", how="left").select("file_id", "file_date", "line")

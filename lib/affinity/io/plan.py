@@ -13,8 +13,9 @@ from affinity.core.settings import Settings
 from affinity.core.source import SourceMapping
 from affinity.core.vocabulary import Feed, FileState, Status
 from affinity.io.config import Config, load_source, validated
+from affinity.io.files import check_files
 from affinity.io.job import Job, Kind
-from affinity.io.landing import Arrivals, arrivals, check_headers, landed_days, landed_files
+from affinity.io.landing import Arrivals, arrivals, landed_days, landed_files
 from affinity.io.ops import Row, to_json
 from affinity.io.platform import Platform, code_version
 from affinity.io.releases import Release, Releases
@@ -112,7 +113,7 @@ def _plan_ingest(question: _Question) -> Plan:
     mapping = load_source(question.platform.config, request.source)
     known = [row for row in question.manifest if row["source"] == mapping.name and row["feed"] == job.feed]
     found = arrivals(landed_files(request.landing, mapping), known, are_kept=job.feed is Feed.EVENTS)
-    check_headers(found.new, mapping)
+    check_files(found.new, mapping)
     inputs = {
         "files": sorted(file.file_id for file in found.new),
         "supersedes": found.supersedes,

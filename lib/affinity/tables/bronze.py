@@ -10,11 +10,14 @@ EVENTS = TableSpec(
         Column("source", "string", "Source mapping that read the line"),
         Column("file_id", "string", "SHA-256 of the landed file"),
         Column("file_date", "date", "Nominal date of the file, from its name", nullable=True),
-        Column("event_id", "string", "Identity of the event: native, or from source, line and its ordinal in the file"),
+        Column(
+            "event_id", "string", "Identity of the event: of its native id, or of its line and place among equal ones"
+        ),
+        Column("ordinal", "int", "1, 2, … among the rows of the file with this event_id, by line digest"),
         Column("line_digest", "string", "SHA-256 of the line's fields with the token in place of the person's id"),
         Column("line_length", "int", "Length of the verbatim line, characters"),
         Column("event_type", "string", "Type in our vocabulary; null where the mapping knows none", nullable=True),
-        Column("event_ts", "timestamp", "When it happened, UTC; null where unreadable", nullable=True),
+        Column("event_ts", "timestamp", "When it happened, UTC; null where unreadable or absurd", nullable=True),
         Column("event_date", "date", "Day of event_ts in the business zone; null with it", nullable=True),
         Column("subject_kind", "string", "Kind of the id that subject_key was made of", nullable=True),
         Column(
@@ -38,7 +41,7 @@ EVENTS = TableSpec(
         Column("defects", "array<string>", "Every defect flag of the line, in the order of the vocabulary"),
         RUN_ID,
     ),
-    key=("source", "file_id", "event_id"),
+    key=("source", "file_id", "event_id", "ordinal"),
     mode=WriteMode.APPEND_FILES,
     slice_column="file_date",
     retention_days=None,

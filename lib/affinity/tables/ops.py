@@ -11,7 +11,7 @@ FILES = TableSpec(
     columns=(
         Column("source", "string", "Source mapping"),
         Column("feed", "string", "events, items or customers"),
-        Column("file_id", "string", "SHA-256 of the file's bytes"),
+        Column("file_id", "string", "SHA-256 of the file's bytes; of a snapshot, of its date and bytes"),
         Column("path", "string", "Path below the landing folder; it follows a file that was moved"),
         Column(
             "also_seen_as", "string", "JSON of other names of the same bytes: name to nominal date; null if none", True

@@ -1,0 +1,208 @@
+"""Lines of many spellings become typed events with one identity each, and flags for what is wrong."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from affinity.core.source import SourceMapping
+from affinity.features.cleaning import accepted_events, judged, rejected_rows
+from affinity.features.landed import events
+from tests.features.sources import ZONE, by, clicks, mapping, read
+
+Typed = Callable[..., DataFrame]
+GOOD = {"id": "e1", "ts": "2025-10-06T07:00:00Z", "what": "look", "who": "ann", "item": "tea"}
+
+
+def line(**given: Any) -> str:
+    """A click; None takes a key out."""
+    return json.dumps({key: value for key, value in (GOOD | given).items() if value is not None})
+
+
+@pytest.fixture
+def typed(spark: SparkSession, tmp_path: Path) -> Typed:
+    def make(*lines: str, source: SourceMapping | None = None, **more: Any) -> DataFrame:
+        chosen = source or clicks()
+        return events(read(spark, chosen, tmp_path, *lines, **more), chosen, business_zone=ZONE)
+
+    return make
+
+
+def test_a_good_line_of_json(typed: Typed) -> None:
+    (row,) = typed(line(extra="ignored", cookie="k77")).collect()
+    assert (row["event_type"], row["item_id"], row["order_id"], row["defects"]) == ("view", "tea", None, [])
+    assert (row["quantity"], row["unit_price"], row["currency"]) == (None, None, None)
+    assert row["event_ts"].astimezone(UTC) == datetime(2025, 10, 6, 7, tzinfo=UTC)
+    assert json.loads(row["payload"]) == {key: GOOD[key] for key in ("id", "ts", "what", "item")}
+    assert "ann" not in str(row.asDict())
+    assert "k77" not in str(row.asDict())
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        line()[:-5],
+        f"[{line()}]",
+        '"text"',
+        "null",
+        line() + line(id="e2"),
+        line() + ", " + line(id="e2"),
+        line() + " and more",
+        "{'id': 'e1'}",
+    ],
+)
+def test_what_is_no_object_or_cut_is_unparsable(typed: Typed, bad: str) -> None:
+    (row,) = typed(bad).collect()
+    assert row["defects"][0] == "unparsable"
+    assert "ann" not in str(row.asDict())
+
+
+def test_an_object_without_any_known_key_is_read_and_empty(typed: Typed) -> None:
+    (row,) = typed('{"other": 1}').collect()
+    assert row["defects"] == ["event_ts_invalid", "event_type_unknown", "customer_missing"]
+
+
+def test_lines_that_differ_in_what_is_withheld_alone_are_two(typed: Typed) -> None:
+    rows = typed(line(cookie="k1"), line(cookie="k2"), line(cookie=None))
+    assert rows.select("line_digest").distinct().count() == 3
+
+
+def test_a_native_id_is_the_identity_whatever_else_the_line_says(typed: Typed) -> None:
+    rows = typed(line(), line(item="cup"), line(), line(id="e2"), line(id=None), line(id=" ")).collect()
+    found = sorted((row["event_id"], row["ordinal"], row["item_id"]) for row in rows)
+    assert len({event_id for event_id, _, _ in found}) == 4
+    assert sorted(ordinal for _, ordinal, _ in found) == [1, 1, 1, 1, 2, 3]
+    repeated = [row["item_id"] for row in rows if "repeated_line" in row["defects"]]
+    assert repeated == ["tea"]
+
+
+def test_ordinals_do_not_hang_on_the_order_of_lines(typed: Typed) -> None:
+    lines = [line(), line(item="cup"), line(item="mug")]
+    one, other = (by(typed(*some), "item_id", "ordinal") for some in (lines, lines[::-1]))
+    assert one == other
+    assert sorted(one.values()) == [1, 2, 3]
+
+
+def test_of_one_id_one_row_is_accepted_and_a_bad_one_takes_nobodys_place(typed: Typed) -> None:
+    rows = judged(typed(line(), line(), line(item="cup"), line(ts="never"), line(id="e2", ts="never")))
+    assert accepted_events(rows).count() == 1
+    rejected = rejected_rows(rows).groupBy("disposition", "reason").count().collect()
+    assert {(row[0], row[1]): row[2] for row in rejected} == {
+        ("duplicate", "same_event_id"): 2,
+        ("quarantined", "event_ts_invalid"): 2,
+    }
+
+
+def test_of_equal_rows_the_first_is_accepted(typed: Typed) -> None:
+    (kept,) = accepted_events(judged(typed(line(), line(), line()))).collect()
+    assert kept["defects"] == []
+
+
+def test_words_tell_the_type_and_an_unknown_one_is_none(typed: Typed) -> None:
+    rows = typed(line(id="1"), line(id="2", what="Look"), line(id="3", what=None), line(id="4", what=" look "))
+    found = by(rows.withColumn("id", F.get_json_object("payload", "$.id")), "id", "event_type", "defects")
+    assert found == {
+        "1": ("view", []),
+        "2": (None, ["event_type_unknown"]),
+        "3": (None, ["event_type_unknown"]),
+        "4": ("view", []),
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "defects"),
+    [
+        ({"what": "look", "n": None, "price": ""}, []),
+        ({"what": "look", "n": "many", "price": "dear"}, ["quantity_invalid", "price_invalid"]),
+        ({"what": "look", "n": "0"}, ["quantity_invalid"]),
+        ({"what": "look", "price": "0"}, []),
+        ({"what": "buy", "n": "1", "price": "2.50"}, []),
+        ({"what": "buy", "n": None, "price": None}, ["quantity_invalid", "price_invalid"]),
+        ({"what": "buy", "n": "1", "price": "0"}, ["price_not_positive"]),
+        ({"what": "buy", "n": "1", "price": "9.99e15"}, ["price_invalid"]),
+        ({"what": "buy", "n": "-1", "price": "2"}, ["stock_correction"]),
+        ({"what": "back", "n": "-1", "price": "2"}, ["cancellation"]),
+        ({"what": "back", "n": "1", "price": "2"}, ["quantity_invalid", "cancellation"]),
+    ],
+)
+def test_quantity_and_price_are_needed_where_there_is_money(typed: Typed, given: Any, defects: list[str]) -> None:
+    (row,) = typed(line(**given)).collect()
+    assert row["defects"] == defects
+
+
+def test_returns_may_be_positive(typed: Typed) -> None:
+    lines = [line(id=n, what="back", n=n, price="2") for n in ("1", "-1")]
+    rows = typed(*lines, source=clicks(returns="positive"))
+    assert by(rows, "quantity", "defects") == {
+        Decimal(1): ["cancellation"],
+        Decimal(-1): ["quantity_invalid", "cancellation"],
+    }
+
+
+def test_money_has_the_currency_of_the_line_or_else_of_the_source(typed: Typed) -> None:
+    lines = [line(id=c, what="buy", n="1", price="2", item=c or None) for c in ("EUR", "", "pounds")]
+    rows = typed(*lines, line(item="USD", what="look"), source=clicks(currency="item"))
+    assert by(rows, "item_id", "currency", "defects") == {
+        "EUR": ("EUR", []),
+        None: ("GBP", []),
+        "pounds": ("pounds", ["price_invalid"]),
+        "USD": (None, []),
+    }
+
+
+# The file is of 2025-10-06; one day ahead and three days late are allowed. 1759734000 is 2025-10-06 07:00 UTC.
+@pytest.mark.parametrize(
+    ("spelling", "said", "event_date", "defects"),
+    [
+        ("iso8601", "2025-10-07T22:59:59Z", date(2025, 10, 7), []),
+        ("iso8601", "2025-10-07T23:00:00Z", date(2025, 10, 8), ["event_ts_future"]),
+        ("iso8601", "2025-10-02T23:00:00Z", date(2025, 10, 3), []),
+        ("iso8601", "2025-10-02T22:59:59Z", date(2025, 10, 2), ["event_ts_late"]),
+        ("iso8601", "07:00:00", None, ["event_ts_invalid"]),
+        ("epoch_seconds", "1759734000", date(2025, 10, 6), []),
+        ("epoch_seconds", "1759734000000", None, ["event_ts_future"]),
+        ("epoch_seconds", "9" * 30, None, ["event_ts_future"]),
+        ("epoch_seconds", "9" * 60, None, ["event_ts_invalid"]),
+        ("epoch_seconds", "-1", None, ["event_ts_late"]),
+        ("epoch_seconds", "0", None, ["event_ts_late"]),
+        ("epoch_seconds", "-" + "9" * 20, None, ["event_ts_late"]),
+        ("epoch_millis", "1759734000000", date(2025, 10, 6), []),
+        ("epoch_millis", "soon", None, ["event_ts_invalid"]),
+        ("dd/MM/yyyy HH:mm", "06/10/2025 08:00", date(2025, 10, 6), []),
+    ],
+)
+def test_times_are_held_against_the_date_of_the_file(
+    typed: Typed, spelling: str, said: str, event_date: date | None, defects: list[str]
+) -> None:
+    (row,) = typed(line(ts=said), source=clicks(event_ts_format=spelling, max_late_days=3)).collect()
+    assert (row["event_date"], row["defects"]) == (event_date, defects)
+    assert (row["event_ts"] is None) == (event_date is None)
+
+
+@pytest.mark.parametrize(
+    ("said", "defects"), [("1759734000000", ["event_ts_invalid"]), ("0", ["event_ts_invalid"]), ("1900000000", [])]
+)
+def test_a_file_without_a_date_judges_no_time_but_what_nobody_can_read(
+    typed: Typed, said: str, defects: list[str]
+) -> None:
+    (row,) = typed(line(ts=said), source=clicks(event_ts_format="epoch_seconds", max_late_days=3), day=None).collect()
+    assert row["defects"] == defects
+
+
+def test_times_without_a_zone_are_those_of_the_source(typed: Typed) -> None:
+    tills = clicks().model_copy(update={"time_zone": "Europe/London"})
+    rows = typed(line(item="a", ts="2025-10-06T08:00:00"), line(item="b", ts="2025-10-06 08:00:00+02:00"), source=tills)
+    found = {item: ts.astimezone(UTC).hour for item, ts in by(rows, "item_id", "event_ts").items()}
+    assert found == {"a": 7, "b": 6}
+
+
+def test_a_source_that_names_nobody_misses_nobody(typed: Typed) -> None:
+    feed = {"event_ts": "ts", "event_ts_format": "iso8601", "default_type": "view"}
+    (row,) = typed(line(), source=mapping(files={"columns": ["ts", "item"]}, events=feed)).collect()
+    assert (row["subject_kind"], row["subject_key"], row["defects"]) == (None, None, [])

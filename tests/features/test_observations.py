@@ -1,0 +1,79 @@
+"""What catalogues and the CRM say, per day."""
+
+import json
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from affinity.core.source import SourceMapping
+from affinity.features.observations import customer_observations, item_observations
+from tests.features.sources import ZONE, by, mapping, read
+
+DAY = date(2025, 10, 6)
+MIDNIGHT = "2025-10-06 00:00:00"
+
+
+def _with_text_ts(seen: DataFrame) -> DataFrame:
+    """Times as text of the session's zone, UTC: collected ones are those of the machine."""
+    return seen.withColumn("observed_ts", F.col("observed_ts").cast("string"))
+
+
+def catalogue(**items: Any) -> SourceMapping:
+    feed = {
+        "item_id": "item",
+        "description": "name",
+        "unit_price": "price",
+        "brand": "brand",
+        "categories": ["group"],
+        "not_recommendable": ["FEE.*"],
+        "not_recommendable_where": {"status": ["withdrawn"]},
+    }
+    columns = ["item", "name", "price", "brand", "group", "status", "at"]
+    return mapping(currency="GBP", files={"columns": columns}, items={**feed, **items})
+
+
+def test_a_catalogue_describes_each_item_on_the_date_of_its_file(spark: SparkSession, tmp_path: Path) -> None:
+    lines = [
+        {"item": "tea", "name": "Tea", "price": "2.50", "brand": "Acme", "group": "drinks", "status": "new"},
+        {"item": "cup", "name": " ", "price": "dear", "status": "withdrawn"},
+        {"item": "FEE1", "name": "Postage"},
+        {"item": "", "name": "nothing"},
+    ]
+    rows = read(spark, catalogue(), tmp_path, *(json.dumps(line) for line in lines))
+    seen = _with_text_ts(item_observations(rows, catalogue(), business_zone=ZONE))
+    what = ("description", "unit_price", "brand", "category_1", "category_2", "is_recommendable")
+    assert by(seen, "item_id", *what) == {
+        "tea": ("Tea", Decimal("2.5"), "Acme", "drinks", None, True),
+        "cup": (None, None, None, None, None, False),
+        "FEE1": ("Postage", None, None, None, None, False),
+    }
+    assert set(by(seen, "item_id", "observed_date", "observed_ts", "currency").values()) == {(DAY, MIDNIGHT, "GBP")}
+
+
+def test_a_catalogue_with_times_keeps_the_last_line_of_a_day(spark: SparkSession, tmp_path: Path) -> None:
+    timed = catalogue(observed_ts="at")
+    said = [("Tea", "2025-10-06T08:00Z"), ("Green tea", "2025-10-06T09:00Z"), ("Black tea", "2025-10-06T23:30Z")]
+    lines = [json.dumps({"item": "tea", "name": name, "at": at}) for name, at in said]
+    seen = item_observations(read(spark, timed, tmp_path, *lines), timed, business_zone=ZONE)
+    assert by(seen, "observed_date", "description") == {DAY: "Green tea", date(2025, 10, 7): "Black tea"}
+
+
+def test_a_crm_states_country_and_tier_of_each_account(spark: SparkSession, tmp_path: Path) -> None:
+    crm = mapping(
+        files={"columns": ["account", "tier", "country"]},
+        subject={"column": "account", "kind": "account", "canonical": "integer"},
+        customers={"country": "country", "tier": "tier"},
+    )
+    lines = [
+        {"account": "1", "tier": "gold", "country": "GB"},
+        {"account": "2", "tier": ""},
+        {"account": "", "tier": "gold"},
+    ]
+    rows = read(spark, crm, tmp_path, *(json.dumps(line) for line in lines))
+    seen = _with_text_ts(customer_observations(rows, crm, business_zone=ZONE))
+    stated = seen.select("tier", "country", "observed_date", "observed_ts").collect()
+    assert sorted(map(tuple, stated), key=str) == [("gold", "GB", DAY, MIDNIGHT), (None, None, DAY, MIDNIGHT)]
