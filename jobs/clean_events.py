@@ -9,7 +9,7 @@ from affinity.tables import bronze, ops, silver
 
 def transform(inputs: Inputs, _settings: Settings) -> Outputs:
     """Judge the lines of the touched days and sort them into events and quarantine."""
-    rows = cleaning.judged(inputs[bronze.EVENTS])
+    rows = cleaning.judged(inputs[bronze.EVENTS], inputs.rivals)
     return Outputs(
         {
             silver.EVENTS: cleaning.accepted_events(rows),

@@ -23,8 +23,20 @@ ACCEPTED_REASON = "-"
 DUPLICATE_REASON = "same_event_id"
 
 
-def judged(lines: DataFrame) -> DataFrame:
+def with_native_id(lines: DataFrame) -> DataFrame:
+    """The rows whose ``event_id`` may come again on another day: not those whose line is their identity.
+
+    Columns ``source, event_id, line_digest, defects, …`` in and out. Of equal lines of a file only the first is kept.
+    """
+    by_line = F.sha2(F.concat_ws("|", "source", "line_digest", F.lit("1")), 256)
+    is_first = ~F.array_contains("defects", F.lit(str(Defect.REPEATED_LINE)))
+    return lines.where(is_first & (F.col("event_id") != by_line))
+
+
+def judged(lines: DataFrame, rivals: DataFrame | None = None) -> DataFrame:
     """Give every line its one disposition: rows of bronze.events → the same plus ``disposition, reason``.
+
+    ``rivals`` are lines of other days with the same ids: they compete, and are not among the rows that come out.
 
     The first defect of the vocabulary's order that quarantines or filters is the reason. Among lines of one event id
     that would be accepted, that of the latest file wins (by nominal date, then file digest, then line digest, then the
@@ -35,13 +47,17 @@ def judged(lines: DataFrame) -> DataFrame:
     same_event = Window.partitionBy("source", "event_id", is_candidate).orderBy(
         F.desc_nulls_last("file_date"), F.desc("file_id"), F.desc("line_digest"), F.asc("ordinal")
     )
+    is_rival = F.lit(True).alias("is_rival")
+    competing = lines.select("*", F.lit(False).alias("is_rival"))
     return (
-        lines.withColumn("event_date", F.coalesce("event_date", F.to_date(F.lit(UNREADABLE_DATE))))
+        (competing if rivals is None else competing.unionByName(rivals.select("*", is_rival)))
+        .withColumn("event_date", F.coalesce("event_date", F.to_date(F.lit(UNREADABLE_DATE))))
         .withColumn("rejection", F.get(F.filter("defects", lambda d: F.array_contains(rejecting, d)), F.lit(0)))
         .withColumn("place", F.row_number().over(same_event))
         .withColumn("disposition", _disposition())
         .withColumn("reason", _reason())
-        .drop("rejection", "place")
+        .where(~F.col("is_rival"))
+        .drop("rejection", "place", "is_rival")
     )
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
+RIVALS = "rivals"
+
+
 class Kind(StrEnum):
     """How the runner plans a job: by landed files, by files not yet cleaned, by ``as_of``, or by tables."""
 
@@ -79,6 +82,11 @@ class Inputs:
     def lines(self) -> "DataFrame":
         """Lines of the landed files of an ingest job: ``file_id, file_date, line``."""
         return self.frames["lines"]
+
+    @property
+    def rivals(self) -> "DataFrame | None":
+        """Rows of other days that share an event_id with one of a clean job's days."""
+        return self.frames.get(RIVALS)
 
     @property
     def source_mapping(self) -> SourceMapping:

@@ -37,7 +37,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Check:
-    """A SQL predicate that holds for every row; a null result passes, as in a CHECK constraint."""
+    """A SQL predicate that holds for every row; of a column that may be null say so: Delta refuses a null result."""
 
     name: str
     predicate: str

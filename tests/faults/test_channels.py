@@ -1,0 +1,161 @@
+"""Seven channels of one shop, each by its mapping: events, a catalogue and a CRM side by side."""
+
+import gzip
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from affinity.core.vocabulary import Status
+from affinity.io.job import find
+from affinity.io.plan import Request
+from affinity.io.runner import Result, run_job
+from affinity.jobs.catalog import JOBS
+from affinity.tables import bronze, ops, silver
+from tests.shop import Shop
+
+DAY = "2025-10-06"
+WEB = {"id": "w1", "ts": f"{DAY}T07:12:33Z", "type": "view", "cookie": "cookie-7", "account": "10012345", "item": "I1"}
+APP = {"event": "a1", "epoch": 1759735953, "action": "find", "device": "device-7", "user": "10012345", "text": "tea"}
+TILLS = "LineRef,Receipt,Store,LocalTime,Card,SKU,Qty,Price,Kind"
+AT = datetime(2025, 10, 6, 9, tzinfo=UTC)
+ORDER = {"line_id": "o1", "order_id": "O1", "placed_at": AT, "account": "10012345", "item": "I1", "currency": "GBP"}
+MAIL = {"message": "m1", "at": f"{DAY} 09:00:00", "what": "opened", "to": "ab" * 16, "campaign": "newsletter-003"}
+
+
+@pytest.fixture
+def shop(spark: SparkSession, tmp_path: Path) -> Shop:
+    return Shop(tmp_path, spark)
+
+
+def run(shop: Shop, job: str, source: str) -> Result:
+    return run_job(shop.platform, find(job, JOBS), Request(None, source, shop.landing))
+
+
+def jsonl(shop: Shop, name: str, *lines: Mapping[str, Any]) -> None:
+    path = shop.landing / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = "".join(f"{json.dumps(line)}\n" for line in lines).encode()
+    path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+
+
+def parquet(shop: Shop, name: str, rows: Sequence[Mapping[str, Any]], **types: pa.DataType) -> None:
+    path = shop.landing / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pa.Table.from_pylist([dict(row) for row in rows])
+    for column, kind in types.items():
+        table = table.set_column(table.column_names.index(column), column, table[column].cast(kind))
+    pq.write_table(table, path)
+
+
+def land_all(shop: Shop) -> None:
+    """One day of every channel; each log has one line that is not accepted."""
+    jsonl(shop, f"web/{DAY}/web-{DAY}T07.jsonl", WEB, WEB, {**WEB, "id": "w2", "account": None, "type": "cart"})
+    jsonl(shop, f"app/{DAY}/app-{DAY}T07.jsonl", APP, {**APP, "event": "a2", "epoch": 1759735953000})
+    (shop.landing / "tills").mkdir()
+    sold = [f"t1,R1,S1,06/10/2025 09:00:00,001234567890,I1,2,1.50,{kind}" for kind in ("S", "X")]
+    back = "t3,R2,S1,06/10/2025 09:30:00,,I1,-1,1.50,R"
+    (shop.landing / f"tills/tills-{DAY}.csv").write_text("\n".join([TILLS, *sold, back]) + "\n")
+    lines = [
+        {**ORDER, "kind": "order", "quantity": 3, "unit_price": Decimal("2.50"), "card": "001234567890"},
+        {**ORDER, "line_id": "o2", "kind": "return", "quantity": 1, "unit_price": Decimal("2.50"), "card": None},
+        {**ORDER, "line_id": "o3", "kind": "order", "quantity": None, "unit_price": None, "card": None},
+    ]
+    kinds = {"quantity": pa.int32(), "unit_price": pa.decimal128(18, 2), "placed_at": pa.timestamp("us", tz="UTC")}
+    parquet(shop, f"orders/orders-{DAY}.parquet", lines, **kinds)
+    jsonl(shop, f"email/email-{DAY}.jsonl.gz", MAIL, {**MAIL, "message": "m2", "what": "bounced"})
+    blank = dict.fromkeys(("name", "description", "category_1", "category_2", "category_3", "brand", "price", "stock"))
+    goods = [
+        {"item": "I1", **blank, "name": "Tea", "category_1": "Food", "price": Decimal("2.50"), "status": "active"},
+        {"item": "I2", **blank, "name": "Cup", "price": Decimal("4.00"), "status": "withdrawn"},
+    ]
+    parquet(shop, f"catalogue/catalogue-{DAY}.parquet", goods, price=pa.decimal128(18, 2))
+    who = {"email_hash": "x", "card": "001234567890", "country": "GB", "birth_year": 1970, "group": "a"}
+    more = {"consent_email": True, "consent_profiling": False, "merged_into": None, "joined": date(2020, 1, 1)}
+    for part, account, tier in (("0", "10012345", "gold"), ("1", "10012346", None)):
+        rows = [{"account": account, "tier": tier, **who, **more}]
+        parquet(shop, f"crm/crm-{DAY}-part-0000{part}.parquet", rows, tier=pa.string())
+
+
+def test_every_channel_arrives(shop: Shop) -> None:
+    land_all(shop)
+    for source in ("web", "app", "tills", "orders", "email"):
+        assert run(shop, "ingest_events", f"shop_{source}").status is Status.DONE
+    for job, source in (("ingest_items", "catalogue"), ("ingest_customers", "crm"), ("clean_events", "web")):
+        assert run(shop, job, f"shop_{source}").status is Status.DONE
+    assert run(shop, "ingest_events", "shop_catalogue").status is Status.NOTHING_TO_DO
+    assert run(shop, "ingest_events", "shop_web").status is Status.NOTHING_TO_DO
+
+    events = shop.read(silver.EVENTS)
+    found = events.selectExpr("source", "event_type", "hour(event_ts)", "item_id", "amount", "currency").collect()
+    assert sorted(map(tuple, found)) == [
+        ("shop_app", "search", 7, None, None, None),
+        ("shop_email", "contact", 9, None, None, None),
+        ("shop_orders", "purchase", 9, "I1", Decimal("7.5"), "GBP"),
+        ("shop_orders", "return", 9, "I1", Decimal("2.5"), "GBP"),
+        ("shop_tills", "purchase", 8, "I1", Decimal(3), "GBP"),
+        ("shop_tills", "return", 8, "I1", Decimal("1.5"), "GBP"),
+        ("shop_web", "cart", 7, "I1", None, None),
+        ("shop_web", "view", 7, "I1", None, None),
+    ]
+    # The account of web, app and orders is one customer; the card and the address are two others.
+    assert events.where("customer_id IS NOT NULL").select("customer_id").distinct().count() == 3
+    rejected = shop.read(silver.QUARANTINE).select("source", "reason").collect()
+    assert sorted(map(tuple, rejected)) == [
+        ("shop_app", "event_ts_future"),
+        ("shop_email", "event_type_unknown"),
+        ("shop_orders", "quantity_invalid"),
+        ("shop_tills", "event_type_unknown"),
+        ("shop_web", "same_event_id"),
+    ]
+    items = shop.read(silver.ITEMS).select("item_id", "description", "unit_price", "category_1", "is_recommendable")
+    assert sorted(map(tuple, items.collect())) == [
+        ("I1", "Tea", Decimal("2.5"), "Food", True),
+        ("I2", "Cup", Decimal(4), None, False),
+    ]
+    customers = shop.read(silver.CUSTOMERS).selectExpr("customer_id", "tier", "country", "string(observed_date)")
+    known = {row[0]: tuple(row)[1:] for row in customers.collect()}
+    assert sorted(known.values(), key=str) == [("gold", "GB", DAY), (None, "GB", DAY)]
+    (buyer,) = events.where("source = 'shop_orders'").select("customer_id").distinct().collect()
+    assert known[buyer[0]][0] == "gold"
+    kept = [str(row.asDict()) for spec in (bronze.EVENTS, silver.QUARANTINE) for row in shop.read(spec).collect()]
+    raw_ids = ("10012345", "001234567890", "cookie-7", "device-7", MAIL["to"])
+    assert not [row for row in kept if any(raw in row for raw in raw_ids)]
+
+
+def test_an_id_that_comes_again_with_another_time_is_one_event_whatever_days_are_judged(shop: Shop) -> None:
+    def deliver(day: str, *lines: Mapping[str, Any]) -> dict[str, str]:
+        """Land a file of a day, ingest and clean; the day and item of each accepted event."""
+        jsonl(shop, f"web/{day}/web-{day}T07.jsonl", *lines)
+        for job in ("ingest_events", "clean_events"):
+            assert run(shop, job, "shop_web").status is Status.DONE
+        rows = shop.read(silver.EVENTS).selectExpr("item_id", "string(event_date)").collect()
+        assert len(rows) == len({row[0] for row in rows})
+        return {row[0]: row[1] for row in rows}
+
+    fifth, sixth, seventh = (f"2025-10-0{n}T07:00:00Z" for n in (5, 6, 7))
+    other, third = {**WEB, "id": "w2", "item": "I2"}, {**WEB, "id": "w3", "item": "I3"}
+
+    assert deliver("2025-10-06", {**WEB, "ts": sixth}) == {"I1": "2025-10-06"}
+    # The later file holds, and takes the event from a day that has nothing new.
+    assert deliver("2025-10-07", {**WEB, "ts": fifth}, {**other, "ts": seventh}) == {
+        "I1": "2025-10-05",
+        "I2": "2025-10-07",
+    }
+    # The day of the loser alone is judged: the winner of another day still wins.
+    assert deliver("2025-10-08", {**third, "ts": sixth})["I1"] == "2025-10-05"
+    # Once the later file says no more of it, the earlier one holds again.
+    assert deliver("2025-10-07", {**other, "ts": seventh}) == {
+        "I1": "2025-10-06",
+        "I2": "2025-10-07",
+        "I3": "2025-10-06",
+    }
+    counted = shop.read(ops.DISPOSITIONS).groupBy("disposition").sum("n_rows").collect()
+    assert {row[0]: row[1] for row in counted} == {"accepted": 3}
