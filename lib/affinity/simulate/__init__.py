@@ -1,0 +1,1 @@
+"""A shop with planted truth: event logs as a company would have them, and the answers beside them."""

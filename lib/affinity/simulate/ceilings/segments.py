@@ -1,0 +1,110 @@
+"""Segments: Bayes labels from what can be seen of a customer."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from affinity.metrics.clustering import adjusted_rand_index
+from affinity.simulate.behaviour import Life
+from affinity.simulate.ceilings import Ceiling
+from affinity.simulate.customers import Customers
+from affinity.simulate.draws import Floats, Ints
+from affinity.simulate.params import ARCHETYPES, TRAIT_SD
+from affinity.simulate.sessions import Rows
+
+N_NODES = 31
+MIN_VISIT_DAYS = 3
+N_REDRAWS = 20
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(N_NODES)
+_LOG_WEIGHTS = np.log(_WEIGHTS / _WEIGHTS.sum())
+_TRAITS = np.log([[a.browse, a.lines - 1, a.units - 1] for a in ARCHETYPES])
+_LOG_SHARES = np.log([a.share for a in ARCHETYPES])
+_ORDER_BINS = np.array([1, 2, 3, 5, 9])
+
+
+def counts(who: Customers, life: Life, orders: Rows, day: int) -> pa.Table:
+    """Customers with at least three visit days, counted by label and archetype.
+
+    ``kind`` is ``bayes`` (label = the most probable archetype), ``redraw`` (archetypes drawn anew from what is known,
+    ``draw`` times) or ``naive`` (label = class of the number of orders).
+    """
+    bought, browsed = life.bought[:day], life.browsed[:day]
+    kept = (bought | browsed).sum(axis=0) >= MIN_VISIT_DAYS
+    posterior = _posterior(who, life, orders, day)[kept]
+    label, true = posterior.argmax(axis=1), who.archetype_at(day)[kept]
+    n_draws = N_REDRAWS if who.config.customers <= 20_000 else 1
+    uniforms = who.draws.uniform("posterior", who.number[kept][:, None], np.arange(n_draws)[None, :])
+    bounds = np.cumsum(posterior, axis=1)
+    redrawn = [(uniforms[:, draw : draw + 1] >= bounds[:, :-1]).sum(axis=1) for draw in range(n_draws)]
+    naive = np.searchsorted(_ORDER_BINS, bought.sum(axis=0)[kept], side="right")
+    parts = [_counted("bayes", 0, label, true), _counted("naive", 0, naive, true)]
+    parts += [_counted("redraw", draw, label, other) for draw, other in enumerate(redrawn)]
+    return pa.concat_tables(parts)
+
+
+def _counted(kind: str, draw: int, label: Ints, true: Ints) -> pa.Table:
+    k = len(ARCHETYPES)
+    counts = np.bincount(label * k + true, minlength=k * k)
+    cells = np.flatnonzero(counts)
+    columns = {"draw": np.full(len(cells), draw), "label": cells // k, "archetype": cells % k, "n": counts[cells]}
+    return pa.table({"kind": pa.array([kind] * len(cells), pa.string()), **columns})
+
+
+def _posterior(who: Customers, life: Life, orders: Rows, day: int) -> Floats:
+    """Customers by archetypes: probabilities given browsing days, own lines and units before ``day``.
+
+    Browsing is looked at on days without a purchase, of which there is always a known number, so that the three
+    statistics are binomial and twice Poisson given the traits; the traits are integrated out by Gauss-Hermite
+    quadrature. Who has switched is treated as if they had always been what they are most like.
+    """
+    alive = np.arange(day)[:, None] >= np.maximum(who.join_day, 0)[None, :]
+    idle = alive & ~life.bought[:day]
+    n_idle, n_browsed = idle.sum(axis=0), (idle & life.browsed[:day]).sum(axis=0)
+    before = orders.take(orders.day < day)
+    position = np.searchsorted(who.number, before.customer)
+    n_orders, n_lines, n_units = (
+        np.bincount(position, weights=weights, minlength=len(who.number))
+        for weights in (np.ones(len(before)), before.lines, before.extra_units)
+    )
+    log_likelihood = np.tile(_LOG_SHARES, (len(who.number), 1))
+    for archetype in range(len(ARCHETYPES)):
+        rate, lines, units = (np.exp(_TRAITS[archetype, t] + TRAIT_SD * _NODES)[None, :] for t in range(3))
+        log_likelihood[:, archetype] += (
+            _integral(n_browsed[:, None] * np.log(rate) + (n_idle - n_browsed)[:, None] * np.log1p(-rate))
+            + _integral((n_lines - n_orders)[:, None] * np.log(lines) - n_orders[:, None] * lines)
+            + _integral(n_units[:, None] * np.log(units) - n_lines[:, None] * units)
+        )
+    scaled = np.exp(log_likelihood - log_likelihood.max(axis=1, keepdims=True))
+    shares: Floats = scaled / scaled.sum(axis=1, keepdims=True)
+    return shares
+
+
+def _integral(log_values: Floats) -> Floats:
+    most = log_values.max(axis=1)
+    return np.asarray(most + np.log(np.exp(log_values - most[:, None] + _LOG_WEIGHTS).sum(axis=1)))
+
+
+def ceiling(counted: pa.Table, day: int) -> Ceiling:
+    """Adjusted Rand index of the Bayes labels, and of classes by number of orders."""
+
+    def index(kind: str, draw: int) -> float:
+        chosen = counted.filter((pc.field("kind") == kind) & (pc.field("draw") == draw))
+        table = np.zeros((len(ARCHETYPES), len(ARCHETYPES)), np.int64)
+        np.add.at(table, (chosen["label"].to_numpy(), chosen["archetype"].to_numpy()), chosen["n"].to_numpy())
+        return adjusted_rand_index(table)
+
+    redraws = counted.filter(pc.field("kind") == "redraw")
+    draws = sorted(set(redraws["draw"].to_pylist()))
+    n = pc.sum(counted.filter(pc.field("kind") == "bayes")["n"]).as_py() or 0
+    return Ceiling(
+        "segments",
+        day,
+        None,
+        f"at least {MIN_VISIT_DAYS} visit days",
+        "adjusted_rand_index",
+        float(np.mean([index("redraw", draw) for draw in draws])) if draws else None,
+        index("bayes", 0),
+        index("naive", 0),
+        "classes by number of orders",
+        n,
+    )

@@ -1,0 +1,101 @@
+"""Tastes: the true chance of every item as a ranking."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from affinity.simulate import baskets
+from affinity.simulate.customers import Customers, customers, tastes
+from affinity.simulate.draws import Bools, Floats, Ints
+from affinity.simulate.sessions import Rows
+from affinity.simulate.world import World
+
+N_TASTED = 10_000
+"""At most about twice as many customers are looked at, so that about so many have something to find."""
+TOP_K = 10
+_AT_ONCE = 128
+_EPSILON = 1e-12
+
+
+def figures(world: World, who: Customers, orders: Rows, window: tuple[int, int], popular: Ints) -> Iterator[Floats]:
+    """Customers by (nDCG@10 of the true chances, of a redraw, of popularity), those with a relevant item.
+
+    ``window`` is [day, end). Relevant are the distinct items bought in it that are sold on its first day and were not
+    bought before; a redraw takes as many other items by the same chances, which gives what was to be expected.
+    ``popular`` are items by falling purchases before the window.
+    """
+    day, end = window
+    lines = baskets.whole_baskets(world, orders)
+    bought_on = orders.day[lines.row]
+    key = np.searchsorted(who.number, orders.customer)[lines.row] * len(world.item) + lines.item
+    seen = np.unique(key[bought_on < day])
+    is_sold = world.is_there(day)[key % len(world.item)]
+    later = np.setdiff1d(key[(bought_on >= day) & (bought_on < end) & is_sold], seen)
+    kept = np.unique(later // len(world.item))
+    for start in range(0, len(kept), _AT_ONCE):
+        some = kept[start : start + _AT_ONCE]
+        yield _figures(world, _some(who, some), day, [_cells(world, keys, some) for keys in (seen, later)], popular)
+
+
+def _some(who: Customers, positions: Ints) -> Customers:
+    return customers(who.config, who.number[positions])
+
+
+def _cells(world: World, keys: Ints, positions: Ints) -> Bools:
+    """The customers' items as a matrix of customers by items."""
+    matrix = np.zeros((len(positions), len(world.item)), np.bool_)
+    owner = keys // len(world.item)
+    chosen = np.isin(owner, positions)
+    matrix[np.searchsorted(positions, owner[chosen]), keys[chosen] % len(world.item)] = True
+    return matrix
+
+
+def _figures(world: World, who: Customers, day: int, cells: list[Bools], popular: Ints) -> Floats:
+    seen, relevant = cells
+    barred = seen | ~world.is_there(day)[None, :]
+    score = np.where(barred, -1.0, _chances(world, who, day))
+    place_of = np.full(len(world.item), len(world.item))
+    place_of[popular] = np.arange(len(popular))
+    by_popularity = np.where(barred, -1.0, 1.0 / (1.0 + place_of))
+    redrawn = _redrawn(world, who.number, score, relevant.sum(axis=1))
+    return np.stack([ndcg(score, relevant), ndcg(score, redrawn), ndcg(by_popularity, relevant)], axis=1)
+
+
+def _chances(world: World, who: Customers, day: int) -> Floats:
+    """Expected lines of each item in an order of each customer: own ones, staples, and consequents of antecedents."""
+    traits = np.where((day < who.switch_day)[:, None], who.traits(), who.traits(after=True))
+    expected = (1 + np.exp(traits[:, 1:2])) * (tastes(world.config, who.number) @ world.shares(day))
+    expected[:, world.staples] = world.staple_chance
+    expected[:, world.consequents] += world.complement_chance * (1 - np.exp(-expected[:, world.antecedents]))
+    return np.asarray(expected)
+
+
+def _redrawn(world: World, numbers: Ints, score: Floats, n_relevant: Ints) -> Bools:
+    """As many other relevant items per customer, drawn without replacement by their chances (Gumbel's way)."""
+    uniforms = world.draws.uniform("redraw", numbers[:, None], np.arange(score.shape[1])[None, :])
+    keys = np.where(score > 0, np.log(np.maximum(score, _EPSILON)) - np.log(-np.log(uniforms)), -np.inf)
+    drawn = np.zeros(score.shape, np.bool_)
+    for each, n in enumerate(n_relevant):
+        drawn[each, np.argpartition(-keys[each], n - 1)[:n]] = True
+    return drawn
+
+
+def ndcg(score: Floats, relevant: Bools) -> Floats:
+    """nDCG@10 with binary relevance per row.
+
+    >>> ndcg(np.array([[0.2, 0.9, 0.5]]), np.array([[True, False, False]])).tolist()
+    [0.5]
+    """
+    k = min(TOP_K, score.shape[1])
+    best = _best(score, k)
+    discount = 1 / np.log2(np.arange(2, k + 2))
+    gained = (np.take_along_axis(relevant, best, axis=1) * discount).sum(axis=1)
+    most = np.cumsum(discount)[np.minimum(relevant.sum(axis=1), k) - 1]
+    return np.asarray(gained / most)
+
+
+def _best(score: Floats, k: int) -> Ints:
+    """Positions of the k greatest scores of each row in falling order."""
+    some = np.sort(np.argpartition(-score, k - 1, axis=1)[:, :k], axis=1)
+    order = np.argsort(-np.take_along_axis(score, some, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(some, order, axis=1)

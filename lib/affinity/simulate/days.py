@@ -1,0 +1,113 @@
+"""A day of the shop: everything that arrives on it, as files, and the truth about it."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+
+from affinity.simulate import landing
+from affinity.simulate.bots import bots, joined_with
+from affinity.simulate.ceilings import rules
+from affinity.simulate.customers import customers
+from affinity.simulate.draws import Draws
+from affinity.simulate.events import events
+from affinity.simulate.faults import Fault, with_faults
+from affinity.simulate.landing.batch import Batch, File
+from affinity.simulate.landing.catalogue import catalogue
+from affinity.simulate.landing.crm import news
+from affinity.simulate.place import COUNTS, Shop, write
+from affinity.simulate.sessions import DAILY, EVENT_FEEDS, Deed, Delivery, Feed, Rows, is_corrected
+from affinity.simulate.truth.days import delivery_table, event_table, ledger_row, ledger_table
+from affinity.simulate.world import world_of
+
+
+class Day:
+    """Writes one day; counts what it wrote."""
+
+    def __init__(self, shop: Shop, day: int) -> None:
+        self.shop, self.day, self.world = shop, day, world_of(shop.config)
+        self.n_events = self.n_lines = self.n_bytes = 0
+        self._events: list[pa.Table] = []
+        self._ledger: list[pa.Table] = []
+        self._delivered: list[tuple[str, str, int, int]] = []
+
+    @property
+    def n_files(self) -> int:
+        """Files written, catalogue and CRM included."""
+        return len(self._delivered)
+
+    def write(self, arrived: Rows) -> None:
+        """Write everything that arrives, and what is true of it."""
+        for feed in EVENT_FEEDS:
+            of_feed = arrived.take(arrived.feed == feed)
+            self._deliver(feed, of_feed.take(of_feed.delivery < Delivery.AGAIN))
+            if feed in DAILY:
+                self._deliver_again(feed, of_feed.take((of_feed.delivery & Delivery.AGAIN) > 0))
+                self._correct(feed, of_feed.take((of_feed.delivery & Delivery.CORRECTION) > 0))
+        self._put("catalogue", catalogue(self.world, self.day), n_lines=0)
+        changed = np.unique(arrived.customer[arrived.feed == Feed.CRM])
+        if file := news(customers(self.shop.config, changed), self.day):
+            self._put("crm", file, n_lines=0)
+        self._note_what_is_common()
+        self._keep(arrived.take((arrived.delivery == Delivery.FIRST) & (arrived.deed == Deed.ORDER)))
+
+    def _deliver(self, feed: Feed, arrived: Rows) -> None:
+        """The files of a feed that come for the first time."""
+        made = events(self.world, arrived, feed)
+        if feed is Feed.WEB:
+            arrived, made = joined_with(arrived, made, self.world, self.day)
+        batch = Batch(self.world, feed, self.day, arrived, with_faults(self.shop.config, feed, arrived, made))
+        true = batch.events.take(~batch.events.is_extra & ((arrived.delivery & Delivery.COPY) == 0)[batch.events.row])
+        self.n_events += len(true)
+        self._events.append(event_table(arrived, true, self.world, feed))
+        is_wrong = self._is_corrected(feed)
+        files = list(landing.files(batch, in_pence=is_wrong))
+        self._ledger.append(ledger_table(files, batch.events))
+        for file in files:
+            if is_wrong:
+                self._ledger.append(ledger_row(Fault.FILE_CORRECTED, file.path))
+            if not (is_wrong and self.day + 2 < self.shop.end):  # else its correction is written, once
+                self._put(feed.name.lower(), file, n_lines=len(file.events))
+
+    def _is_corrected(self, feed: Feed) -> bool:
+        return bool(is_corrected(self.shop.config, np.array([feed]), np.array([self.day]))[0])
+
+    def _deliver_again(self, feed: Feed, repeated: Rows) -> None:
+        """Yesterday's daily file once more, byte for byte, under another name."""
+        for file in landing.files(self._as_delivered(feed, repeated, 1), suffix="-again"):
+            self._ledger.append(ledger_row(Fault.FILE_AGAIN, file.path))
+            self._put(feed.name.lower(), file, n_lines=len(file.events))
+
+    def _correct(self, feed: Feed, repeated: Rows) -> None:
+        """The right file in place of the wrong one of the day before yesterday."""
+        for file in landing.files(self._as_delivered(feed, repeated, 2)):
+            self._put(feed.name.lower(), file, n_lines=len(file.events))
+
+    def _as_delivered(self, feed: Feed, repeated: Rows, days_ago: int) -> Batch:
+        first = replace(repeated, arrival=repeated.arrival - days_ago, delivery=repeated.delivery & Delivery.COPY)
+        made = with_faults(self.shop.config, feed, first, events(self.world, first, feed))
+        return Batch(self.world, feed, self.day - days_ago, first, made)
+
+    def _put(self, feed: str, file: File, *, n_lines: int) -> None:
+        n_bytes = write(self.shop.landing / file.path, file.content)
+        self.n_lines, self.n_bytes = self.n_lines + n_lines, self.n_bytes + n_bytes
+        self._delivered.append((file.path, feed, len(file.events), n_bytes))
+
+    def _note_what_is_common(self) -> None:
+        """Faults that are not of one line: the bots' names on the first day, a new column on another."""
+        config = self.shop.config
+        if self.day == self.shop.first:
+            keys = Draws(config.seed).keys("bot", bots(config))
+            self._ledger += [ledger_row(Fault.BOT, "web", f"k{int(key) >> 16:012x}") for key in keys]
+        if self.day == config.drift_day:
+            date = config.start_date + timedelta(days=self.day)
+            paths = (f"web/{date}", f"orders/orders-{date}.parquet")
+            self._ledger += [ledger_row(Fault.SCHEMA_DRIFT, path) for path in paths]
+
+    def _keep(self, orders: Rows) -> None:
+        part = f"day-{self.day:05d}"
+        self.shop.keep("events", part, pa.concat_tables(self._events))
+        self.shop.keep("ledger", part, pa.concat_tables(self._ledger))
+        self.shop.keep("deliveries", part, delivery_table(self._delivered, self.day))
+        self.shop.keep(f"{COUNTS}/rules", part, rules.counts(self.world, orders))

@@ -1,0 +1,114 @@
+"""Where a shop lies: its landing area, its truth area, and the days that are written."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import convert_to_deltalake
+
+from affinity.core.errors import BadInput
+from affinity.simulate.params import ShopConfig
+
+COUNTS = "_counts"
+"""Counts that the ceilings are made from; removed when they are."""
+_OF_CUSTOMERS = ("customers", "identities", "states", "hazard_sample", "contacts")
+_TOLD_ANEW = (*_OF_CUSTOMERS, "items", "complements", "traps", "parameters", "ceilings", COUNTS)
+
+
+@dataclass(frozen=True)
+class Shop:
+    """One shop at one place, and its days [first, end) that are written; what the tasks on the workers are told."""
+
+    config: ShopConfig
+    out: Path
+    first: int
+    end: int
+
+    @property
+    def landing(self) -> Path:
+        """Where the files of the company lie."""
+        return self.out / "landing"
+
+    @property
+    def truth(self) -> Path:
+        """Where the answers lie."""
+        return self.out / "truth"
+
+    def keep(self, table: str, part: str, content: pa.Table) -> None:
+        """Write one part of a truth table."""
+        write(self.truth / table / f"{part}.parquet", content)
+
+    def make_room(self) -> None:
+        """Forget the truth that is told anew up to the new end; days and their files stay."""
+        for table in _TOLD_ANEW:
+            shutil.rmtree(self.truth / table, ignore_errors=True)
+        self.landing.mkdir(parents=True, exist_ok=True)
+        self.truth.mkdir(parents=True, exist_ok=True)
+
+    def as_delta(self) -> None:
+        """Make the parts of each truth table one Delta table; its log begins anew with what lies there now."""
+        shutil.rmtree(self.truth / COUNTS, ignore_errors=True)
+        for table in sorted(path for path in self.truth.iterdir() if path.is_dir()):
+            shutil.rmtree(table / "_delta_log", ignore_errors=True)
+            convert_to_deltalake(str(table))
+
+
+def check(shop: Shop, *, add: bool) -> None:
+    """Refuse days outside the span, and a folder that holds something, unless days are added to the shop there.
+
+    Raises:
+        BadInput: whatever is wrong; nothing was written.
+    """
+    if not 0 <= shop.first < shop.end <= shop.config.days:
+        raise BadInput(
+            f"Days from {shop.first} to {shop.end} cannot be made of a shop of {shop.config.days} days: expected "
+            f"0 <= --from-day < --to-day <= {shop.config.days} (the last day is not included)."
+        )
+    out = shop.out
+    if out.exists() and not out.is_dir():
+        raise BadInput(f"{out} is a file. Expected a new or empty folder for the shop: pass another --out.")
+    is_empty = not out.is_dir() or not any(out.iterdir())
+    if not is_empty and not add:
+        raise BadInput(
+            f"Folder {out} is not empty. Expected a new or empty one, so that no file of another shop lies among those "
+            "of this one: pass another --out, or --add to write further days of the shop that lies there."
+        )
+    if not is_empty:
+        _check_same(shop)
+
+
+def _check_same(shop: Shop) -> None:
+    parameters = shop.truth / "parameters"
+    if not parameters.is_dir():
+        raise BadInput(f"Folder {shop.out} holds something else than a simulated shop: pass another --out.")
+    rows = pq.read_table(sorted(parameters.glob("*.parquet"))[0]).to_pylist()
+    told = {row["name"]: row["value"] for row in rows}
+    wanted = {name: str(value) for name, value in settings_of(shop.config).items()}
+    other = [f"{name} {told.get(name)} (wanted {value})" for name, value in wanted.items() if told.get(name) != value]
+    if other:
+        raise BadInput(
+            f"The shop in {shop.out} was made with other settings: {', '.join(other)}. Days can be added with equal "
+            "settings only: pass them, or another --out."
+        )
+
+
+def settings_of(config: ShopConfig) -> dict[str, object]:
+    """Every setting by its name, those of the faults with their group's name in front."""
+    faults = {f"faults.{name}": value for name, value in config.faults.model_dump().items()}
+    return {**config.model_dump(exclude={"faults"}), **faults}
+
+
+def write(path: Path, content: bytes | memoryview | pa.Table) -> int:
+    """Write a file and return its size in bytes: whoever looks sees none of it or all of it."""
+    scratch = path.with_name(f".{path.name}.tmp")
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, pa.Table):
+        pq.write_table(content, scratch, compression="zstd", coerce_timestamps="us")
+        n_bytes = scratch.stat().st_size
+    else:
+        n_bytes = scratch.write_bytes(content)
+    scratch.replace(path)
+    return n_bytes
