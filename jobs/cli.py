@@ -10,6 +10,7 @@ import typer
 
 from affinity.core.errors import AffinityError, BadInput
 from affinity.io import ask_cli, options
+from affinity.jobs.simulate_shop import simulate
 
 if TYPE_CHECKING:
     from affinity.io.job import Job
@@ -129,6 +130,7 @@ def _jobs() -> "tuple[Job, ...]":
 
 
 ask_cli.register(app, _jobs)
+app.command()(simulate)
 
 
 @app.command()

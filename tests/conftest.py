@@ -26,11 +26,11 @@ DATA = Path(os.environ.get("AFFINITY_DATA", Path(__file__).resolve().parents[2] 
 
 
 class ByFile(LoadScopeScheduling):
-    """With several workers: one file on one worker, and all that looks at the one chain of e2e on the same."""
+    """With several workers: one file on one worker, and all that looks at one chain or one shop on the same."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "tests/e2e" if file.startswith("tests/e2e/") else file
+        return next((folder for folder in ("tests/e2e/", "tests/simulate/") if file.startswith(folder)), file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:

@@ -1,6 +1,6 @@
 """Options that every command line of ours shares; light to import, for asking must be quick."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,6 +23,19 @@ Set = Annotated[list[str], typer.Option("--set", help="One setting, as in --set 
 RootDir = Annotated[Path | None, typer.Option("--root", envvar="AFFINITY_ROOT", help="Root of tables and models.")]
 Restate = Annotated[bool, typer.Option(help="Replace a slice that was published before.")]
 Wait = Annotated[float, typer.Option(help="Seconds to wait for another run to end.")]
+
+
+def program(command: Callable[..., None]) -> None:
+    """Run one function as a program; an error of ours is one paragraph and its documented exit code."""
+    from affinity.core.errors import AffinityError
+
+    app = typer.Typer(add_completion=False)
+    app.command()(command)
+    try:
+        app()
+    except AffinityError as error:
+        typer.echo(f"{command.__name__}: {error}", err=True)
+        raise SystemExit(int(error.exit_code)) from None
 
 
 def config_of(config: Path | None, env: str | None, root: Path | None, overrides: Sequence[str]) -> "Config":

@@ -31,6 +31,19 @@ def spark_session(config: Config, root: Root) -> SparkSession:
     return spark
 
 
+def plain_session(config: Config, name: str) -> SparkSession:
+    """A session that writes files and needs neither a root nor Delta: that of spark-submit, or a local one."""
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    settings = {} if submitted else {**_local(config), **config.spark.conf}
+    settings.pop("spark.jars", None)
+    builder = SparkSession.builder.appName(name).config("spark.sql.session.timeZone", "UTC")
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
+
+
 def fixed_settings(root: Path) -> dict[str, str]:
     """What every session of ours has, wherever it runs."""
     return {

@@ -5,9 +5,9 @@ from enum import IntEnum
 
 import numpy as np
 
-from affinity.core.vocabulary import Disposition
+from affinity.core.vocabulary import Disposition, EventType
 from affinity.simulate.draws import Draws, Ints
-from affinity.simulate.events import Events
+from affinity.simulate.events import CODE, Events
 from affinity.simulate.params import ShopConfig
 from affinity.simulate.sessions import LATE_DAYS, Delivery, Feed, Rows
 
@@ -88,6 +88,7 @@ _LINE_FAULTS = (
     (Fault.NEGATIVE_PRICE, "negative_price", _MONEY),
     (Fault.HUGE_PRICE, "huge_price", _MONEY),
 )
+_OF_ITEMS = (Fault.UNKNOWN_ITEM, Fault.SAME_ID)
 _COPYING = (Fault.DUPLICATE_LINE, Fault.SAME_ID)
 
 
@@ -101,6 +102,8 @@ def with_faults(config: ShopConfig, feed: Feed, rows: Rows, made: Events) -> Eve
     is_copy = ((rows.delivery & Delivery.COPY) > 0)[made.row]
     is_late = (late_days > 0) & ~is_copy
     fault = line_fault(config, feed, made.key)
+    shows_no_item = np.isin(fault, _OF_ITEMS) & (made.type == CODE[EventType.SEARCH])
+    fault = np.where(shows_no_item, Fault.NONE, fault)
     fault = np.where(is_late, np.where(late_days > LATE_DAYS, Fault.TOO_LATE, Fault.LATE), fault)
     made = replace(made, fault=fault).take(~is_copy | (fault == Fault.NONE))
     is_copy = ((rows.delivery & Delivery.COPY) > 0)[made.row]

@@ -1,0 +1,86 @@
+"""What a person sees of a simulation: progress on the way, and at the end what was written and how good one can be."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from pyspark.sql import SparkSession
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from affinity.simulate.place import Shop
+from affinity.simulate.shop import Written, n_tasks, simulate
+
+_LOOK_SECS = 0.3
+
+
+@contextmanager
+def stopwatch() -> Iterator[Callable[[], float]]:
+    """Seconds since it was started."""
+    started = time.perf_counter()
+    yield lambda: time.perf_counter() - started
+
+
+def with_progress(spark: SparkSession, shop: Shop, *, add: bool) -> Written:
+    """Make the shop while a bar shows its blocks of customers and its days."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+    )
+    done = threading.Event()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("customers and days", total=n_tasks(shop))
+        watcher = threading.Thread(
+            target=_watch, args=(spark, done, lambda n: progress.update(task, completed=n)), daemon=True
+        )
+        watcher.start()
+        try:
+            return simulate(spark, shop, add=add)
+        finally:
+            done.set()
+            watcher.join()
+
+
+def _watch(spark: SparkSession, done: threading.Event, show: Callable[[int], None]) -> None:
+    """Tell how many tasks have ended, those of stages that are over included."""
+    tracker = spark.sparkContext.statusTracker()
+    ended: dict[int, int] = {}
+    while not done.wait(_LOOK_SECS):
+        for stage in tracker.getActiveStageIds():
+            info = tracker.getStageInfo(stage)
+            if info is not None:
+                ended[stage] = info.numCompletedTasks
+        show(sum(ended.values()))
+
+
+def show(shop: Shop, written: Written, secs: float) -> None:
+    """Print what was written, the ceilings, and what to do with it."""
+    console = Console(highlight=False)
+    console.print(
+        f"{written.n_events:,} events, {written.n_lines:,} lines in {written.n_files:,} files, "
+        f"{written.n_bytes / 1e6:,.1f} MB landed in {secs:,.1f} s: {written.n_lines / secs:,.0f} lines per second, "
+        "Spark's start included"
+    )
+    console.print(f"  landing  {shop.landing}\n  truth    {shop.truth}\n", soft_wrap=True)
+    if written.ceilings:
+        console.print(_table(written))
+    console.print(
+        "Expected is what the planted chances lead one to expect, realised what they reach on what was drawn: "
+        "models are held against the latter. docs/simulated-shop.md tells how to test a model of your own."
+    )
+
+
+def _table(written: Written) -> Table:
+    table = Table(title="How good the best possible answer is", title_justify="left", box=None, pad_edge=False)
+    for name in ("task", "window", "measure", "expected", "realised", "naive", "naive answer", "n"):
+        table.add_column(name, justify="left" if name in ("task", "measure", "naive answer") else "right")
+    for row in written.ceilings:
+        figures = ("-" if value is None else f"{value:.3f}" for value in (row.expected, row.realised, row.baseline))
+        window = f"{row.horizon} days" if row.horizon else ""
+        table.add_row(row.task, window, row.metric, *figures, row.baseline_name, f"{row.n:,}")
+    return table
