@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from affinity.core.source import SourceMapping
-from affinity.features.cleaning import accepted_events, judged, rejected_rows
+from affinity.features.cleaning import accepted_events, judged, rejected_rows, with_native_id
 from affinity.features.landed import events
 from tests.features.sources import ZONE, by, clicks, mapping, read
 
@@ -206,3 +206,18 @@ def test_a_source_that_names_nobody_misses_nobody(typed: Typed) -> None:
     feed = {"event_ts": "ts", "event_ts_format": "iso8601", "default_type": "view"}
     (row,) = typed(line(), source=mapping(files={"columns": ["ts", "item"]}, events=feed)).collect()
     assert (row["subject_kind"], row["subject_key"], row["defects"]) == (None, None, [])
+
+
+def test_a_rival_of_another_day_takes_the_place_and_does_not_come_out(typed: Typed) -> None:
+    lines = typed(line(), line(id="e2"))
+    later = typed(line(item="cup", ts="2025-10-05T07:00:00Z"), day=date(2025, 10, 7))
+    rows = judged(lines, later)
+    assert by(rows.withColumn("id", F.get_json_object("payload", "$.id")), "id", "disposition") == {
+        "e1": "duplicate",
+        "e2": "accepted",
+    }
+
+
+def test_only_native_ids_may_come_again_on_another_day(typed: Typed) -> None:
+    lines = [line(), line(), line(id=None, item="mug"), line(id=None, item="mug")]
+    assert [row["item_id"] for row in with_native_id(typed(*lines)).collect()] == ["tea"]

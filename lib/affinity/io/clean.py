@@ -80,11 +80,11 @@ class CleanWork(Work):
         return Inputs(frames if rivals is None else {**frames, RIVALS: rivals})
 
     def _elsewhere(self, counting: DataFrame, ids: DataFrame, days: Collection[date]) -> DataFrame | None:
-        """Rows of other days with these ids; None where no source has ids of its own, which spares reading all."""
+        """Rows of other days with these ids; None where there is no such id or no other day, which spares a join."""
         sources = [row["source"] for row in ids.select("source").distinct().collect()]
-        if not sources:
-            return None
         others = counting.where(F.col("source").isin(sources) & ~F.col("event_date").isin(list(days)))
+        if not sources or others.isEmpty():
+            return None
         return others.join(ids.select("source", "event_id").distinct(), on=["source", "event_id"], how="left_semi")
 
     def _of_files(self, lines: DataFrame, file_ids: Sequence[str]) -> DataFrame:
