@@ -12,15 +12,18 @@ LOCK_ENV := build/lock-env
 COMPILE := $(LOCK_ENV)/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(ARGS)
 
-.PHONY: help env demo test cluster soak lint bench docs lock clean java
+.PHONY: help env demo demo-shop test cluster soak lint bench docs lock clean java
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 env: java $(VENV)/.jars  ## make .venv from the lock, install the project, fetch Delta's jars
 
 demo: env  ## run the whole chain on nine months of real orders
 	@$(BIN)/affinity demo
+
+demo-shop: env  ## simulate a shop with planted truth, run the chain on it, and hold it against the truth
+	@$(BIN)/affinity demo-shop
 
 test: lint  ## lint, then the tests (ARGS="-k rules" chooses)
 	@$(BIN)/python -m pytest -n 2 -m "not cluster and not slow" $(ARGS)

@@ -1,5 +1,6 @@
 """The command line: run the jobs, and ask the tables without a JVM."""
 
+import json
 import os
 import sys
 from datetime import date, datetime
@@ -10,6 +11,7 @@ import typer
 
 from affinity.core.errors import AffinityError, BadInput
 from affinity.io import ask_cli, options
+from affinity.jobs.judge_shop import judge, judge_published
 from affinity.jobs.simulate_shop import simulate
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ def console() -> None:
 
 @app.command()
 def run(
-    source: Annotated[str, typer.Option(help="Source mapping, as in conf/sources/<name>.toml.")],
+    source: Annotated[list[str], typer.Option(help="Source mapping, as in conf/sources/<name>.toml; may be repeated.")],
     landing: Annotated[Path, typer.Option(help="Folder of the landed files.")],
     as_of: options.AsOf = None,
     from_: Annotated[
@@ -72,7 +74,7 @@ def run(
 
     dates = _dates(as_of, from_, to, every)
     settings = options.config_of(config, env, root, set_)
-    request = Request(dates[0], source, landing, restate, wait)
+    request = Request(dates[0], source[0], landing, restate, wait, tuple(source[1:]))
     landed = check(settings, JOBS, request)
     looking = Platform.open(settings, create=False, may_be_missing=True)
     check_dates(looking.ops, landed, dates)
@@ -131,6 +133,7 @@ def _jobs() -> "tuple[Job, ...]":
 
 ask_cli.register(app, _jobs)
 app.command()(simulate)
+app.command()(judge)
 
 
 @app.command()
@@ -162,6 +165,42 @@ def demo(
     if all(result.status is Status.NOTHING_TO_DO for result in results):
         Console().print("Nothing to do: everything was done before with the same files, settings and code.\n")
     show_summary(platform.root, write_report(platform.root), Console(highlight=False))
+
+
+@app.command("demo-shop")
+def demo_shop(
+    config: options.ConfigFile = None,
+    env: options.Env = None,
+    root: Annotated[Path, typer.Option("--root", help="Root of tables and models.")] = Path(".affinity-shop"),
+    set_: options.Set = [],  # noqa: B006 - typer reads it, nobody writes it
+) -> None:
+    """Run the whole chain on a simulated shop, and show what was found beside what is planted."""
+    from rich.console import Console
+
+    from affinity.io import demo as shop
+    from affinity.io.chain import exit_code
+    from affinity.io.console import walk_with_progress
+    from affinity.io.leases import walk_lease
+    from affinity.io.plan import Request
+    from affinity.io.report import truth_file, write_report
+    from affinity.io.summary import show_summary
+    from affinity.jobs.catalog import JOBS
+    from affinity.simulate.settings import shop_config
+    from affinity.simulate.tell import show_findings, simulate_once
+
+    platform = options.platform_of(config, env, root, [*shop.SHOP_SETTINGS, *set_])
+    out = platform.root.path / "shop"
+    with walk_lease(platform.root):
+        if not out.is_dir():
+            simulate_once(platform.spark, shop_config("demo", {}, {}, []), out)
+        request = Request(shop.SHOP_AS_OF, shop.SHOP_SOURCES[0], out / "landing", more_sources=shop.SHOP_SOURCES[1:])
+        results = walk_with_progress(platform, JOBS, [request], keep_open=True)
+    if code := exit_code(results):
+        raise typer.Exit(int(code))
+    if not truth_file(platform.root, shop.SHOP_AS_OF).is_file():
+        judge_published(platform, out / "truth", shop.SHOP_AS_OF)
+    show_summary(platform.root, write_report(platform.root), Console(highlight=False))
+    show_findings(json.loads(truth_file(platform.root, shop.SHOP_AS_OF).read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

@@ -56,4 +56,4 @@ def test_a_folder_that_holds_something_is_refused(tmp_path: Path) -> None:
 
 def test_the_sizes_are_those_of_the_documentation() -> None:
     assert list(SIZES) == ["tiny", "demo", "small", "bench", "large"]
-    assert SIZES["demo"] == {"customers": 2_000, "items": 400, "days": 120}
+    assert SIZES["demo"] == {"customers": 2_000, "items": 400, "days": 120, "activity": 0.4}

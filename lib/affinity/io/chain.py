@@ -9,7 +9,7 @@ from deltalake.exceptions import DeltaError
 from affinity.core.errors import AffinityError, BadInput, ExitCode, NotYet
 from affinity.core.vocabulary import Status
 from affinity.io.config import Config, load_source
-from affinity.io.job import Job, upstream
+from affinity.io.job import Job, Kind, upstream
 from affinity.io.landing import landed_days, landed_files
 from affinity.io.ops import OpsStore
 from affinity.io.plan import Request, check_as_of, job_settings, make_plan
@@ -32,7 +32,8 @@ def check(config: Config, jobs: Sequence[Job], request: Request) -> list[date]:
         job_settings(config, job)
     if request.source is None or request.landing is None:
         raise BadInput("`affinity run` needs --source NAME and --landing DIR.")
-    landed = landed_files(request.landing, load_source(config, request.source))
+    mappings = [load_source(config, source) for source in (request.source, *request.more_sources)]
+    landed = [file for mapping in mappings for file in landed_files(request.landing, mapping)]
     return [file.file_date for file in landed if file.file_date]
 
 
@@ -76,10 +77,19 @@ def walk(
             )
             continue
         on_start(job)
-        result = run_job(platform, job, request)
-        if result.status in STOPPING:
-            stopped.add(job.name)
-        yield result
+        for asked in by_source(platform.config, job, request):
+            result = run_job(platform, job, asked)
+            if result.status in STOPPING:
+                stopped.add(job.name)
+            yield result
+
+
+def by_source(config: Config, job: Job, request: Request) -> list[Request]:
+    """The request of a job, once for each source that has something for it where there are several."""
+    if job.kind is not Kind.INGEST or not request.more_sources:
+        return [request]
+    sources = [source for source in (request.source, *request.more_sources) if source]
+    return [replace(request, source=name) for name in sources if load_source(config, name).has(job.feed)]
 
 
 def _promoted(platform: Platform, job: Job, request: Request) -> list[ModelSpec]:
@@ -109,19 +119,23 @@ def forecast(
             changing.add(job.name)
             yield Result(job.name, Status.STARTED, ExitCode.DONE, reason=f"would follow {', '.join(sorted(needs))}")
             continue
-        try:
-            plan = make_plan(platform, job, request)
-        except NotYet as reason:
-            yield Result(job.name, Status.SKIPPED, ExitCode.DONE, reason=str(reason))
-            continue
-        except AffinityError as error:
-            yield Result(job.name, Status.FAILED, error.exit_code, reason=str(error))
-            continue
-        if plan.status is None:
-            changing.add(job.name)
-            yield Result(job.name, Status.STARTED, ExitCode.DONE, plan.run_id, "would run")
-        else:
-            yield Result(job.name, plan.status, ExitCode.DONE, plan.run_id, plan.reason)
+        for asked in by_source(platform.config, job, request):
+            result = _foreseen(platform, job, asked)
+            if result.status is Status.STARTED:
+                changing.add(job.name)
+            yield result
+
+
+def _foreseen(platform: Platform, job: Job, request: Request) -> Result:
+    try:
+        plan = make_plan(platform, job, request)
+    except NotYet as reason:
+        return Result(job.name, Status.SKIPPED, ExitCode.DONE, reason=str(reason))
+    except AffinityError as error:
+        return Result(job.name, Status.FAILED, error.exit_code, reason=str(error))
+    if plan.status is None:
+        return Result(job.name, Status.STARTED, ExitCode.DONE, plan.run_id, "would run")
+    return Result(job.name, plan.status, ExitCode.DONE, plan.run_id, plan.reason)
 
 
 def exit_code(results: Sequence[Result]) -> ExitCode:

@@ -88,7 +88,9 @@ def load_config(path: Path | None = None, env: str | None = None, overrides: Seq
 def job_names() -> list[str]:
     """The names of all jobs: each is a program of ``affinity.jobs``."""
     programs = (entry.name.removesuffix(".py") for entry in files("affinity.jobs").iterdir())
-    return sorted(name for name in programs if _NAME.match(name) and name not in ("cli", "catalog", "simulate_shop"))
+    return sorted(
+        name for name in programs if _NAME.match(name) and name not in ("cli", "catalog", "simulate_shop", "judge_shop")
+    )
 
 
 def load_source(config: Config, name: str) -> SourceMapping:

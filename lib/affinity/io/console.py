@@ -24,8 +24,13 @@ _MARKS = {
 }
 
 
-def walk_with_progress(platform: Platform, jobs: Sequence[Job], requests: Sequence[Request]) -> list[Result]:
-    """Walk the jobs for every request, one line per finished job and a bar below while it works."""
+def walk_with_progress(
+    platform: Platform, jobs: Sequence[Job], requests: Sequence[Request], *, keep_open: bool = False
+) -> list[Result]:
+    """Walk the jobs for every request, one line per finished job and a bar below while it works.
+
+    The session ends with the walk, unless it is to be kept open for what comes after.
+    """
     console = Console(highlight=False)
     results: list[Result] = []
     columns = (
@@ -47,7 +52,8 @@ def walk_with_progress(platform: Platform, jobs: Sequence[Job], requests: Sequen
                 console.print(line_of(result), soft_wrap=True)
                 progress.advance(task)
                 results.append(result)
-    platform.close()
+    if not keep_open:
+        platform.close()
     return results
 
 

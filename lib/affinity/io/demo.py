@@ -1,4 +1,4 @@
-"""The embedded demonstration: nine months of a real shop's orders, packed beside the code."""
+"""The embedded demonstrations: nine months of a real shop's orders, packed beside the code, and a simulated shop."""
 
 import shutil
 import tarfile
@@ -10,6 +10,19 @@ from affinity.core.errors import BadInput
 SOURCE = "online_retail"
 AS_OF = date(2011, 9, 1)
 N_FILES = 219
+
+SHOP_SOURCES = (
+    *("shop_web", "shop_app", "shop_tills", "shop_orders", "shop_email"),
+    *("shop_catalogue", "shop_crm"),
+)
+SHOP_AS_OF = date(2026, 1, 4)
+"""Thirty days before the end of the simulated shop's demo: its windows hold no campaign."""
+SHOP_SETTINGS = (
+    "jobs.train_propensity.horizon_days=30",
+    'jobs.train_segments.features=["frequency", "n_lines", "monetary_amount"]',
+    "jobs.mine_rules.min_support=0.003",
+    "jobs.mine_rules.min_confidence=0.1",
+)
 
 
 def unpack(landing: Path, archive: Path = Path("deploy/demo/online_retail.tar.xz")) -> Path:

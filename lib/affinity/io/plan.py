@@ -25,13 +25,14 @@ from affinity.tables.spec import ModelSpec, TableSpec
 
 @dataclass(frozen=True)
 class Request:
-    """What a person or a scheduler asks of a job."""
+    """What a person or a scheduler asks of a job; a walk reads ``more_sources`` from the same landing folder."""
 
     as_of: date | None = None
     source: str | None = None
     landing: Path | None = None
     restate: bool = False
     wait_secs: float = 0
+    more_sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,7 @@ def write_report(root: Root, as_of: date | None = None, out: Path | None = None)
         .render(
             as_of=day,
             asked=asked,
+            found=_found(root, day),
             runs=ask.runs(root, 25),
             tables=ask.tables(root),
             version=affinity.__version__,
@@ -72,6 +73,17 @@ def write_report(root: Root, as_of: date | None = None, out: Path | None = None)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     scratch.write_text(page, encoding="utf-8")
     return scratch.replace(path)
+
+
+def truth_file(root: Root, as_of: date) -> Path:
+    """Where the comparison with a simulated shop's truth is noted."""
+    return root.reports / f"{as_of}-truth.json"
+
+
+def _found(root: Root, as_of: date) -> list[Row]:
+    """What was found beside what is planted, where the events are of a simulated shop; empty else."""
+    file = truth_file(root, as_of)
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
 
 
 def _released_day(releases: Releases, as_of: date | None) -> date:

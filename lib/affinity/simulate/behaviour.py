@@ -103,7 +103,7 @@ class Hazard:
 
     def __init__(self, customers: Customers) -> None:
         self.customers = customers
-        self._base: Floats = TIER_LOGIT[customers.tier]
+        self._base: Floats = TIER_LOGIT[customers.tier] + customers.config.activity
         if customers.config.hidden_sd:
             self._base = self._base + customers.config.hidden_sd * normal(customers.uniform("hidden"))
         self._arms: dict[int, Ints] = {}

@@ -31,7 +31,9 @@ def sessions_of(shop: Shop, block: int) -> Rows:
     shop.keep("contacts", part, contact_table(who, life, shop.end))
     shop.keep(f"{COUNTS}/propensity", part, propensity.counts(who, life, shop.end))
     if (day := main_cut(shop)) is not None:
-        shop.keep(f"{COUNTS}/segments", part, segments.counts(who, life, orders_once(made), day))
+        told = segments.labels(who, life, orders_once(made), day)
+        shop.keep("segment_labels", part, told)
+        shop.keep(f"{COUNTS}/segments", part, segments.counts(who, told))
     for file in crm.snapshots(who, block, shop.first, shop.end):
         write(shop.landing / file.path, file.content)
     return seen.take(seen.arrival >= shop.first)

@@ -1,20 +1,24 @@
 """Programs that look at everything: one of them makes a third of all events."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
 from affinity.core.vocabulary import EventType
 from affinity.simulate.baskets import Lines
+from affinity.simulate.behaviour import live
+from affinity.simulate.customers import customers
 from affinity.simulate.draws import Ints, unit
-from affinity.simulate.events import CODE, Events, midnights
-from affinity.simulate.params import FOREVER, HUMAN_EVENTS_PER_DAY, ShopConfig
-from affinity.simulate.sessions import Deed, Feed, Rows
-from affinity.simulate.world import World
+from affinity.simulate.events import CART_SHARE, CODE, VIEW_SHARE, Events, midnights
+from affinity.simulate.params import FOREVER, ShopConfig
+from affinity.simulate.sessions import SEARCH_SHARE, Deed, Feed, Rows, rows
+from affinity.simulate.world import STAPLE_CHANCES, World
 
 CUSTOMERS_PER_BOT = 5_000
 _FIRST_SECOND, _LAST_SECOND = 2 * 3_600, 86_399
 _SMALL_MEAN = 80
+_REFERENCE_CUSTOMERS, _REFERENCE_DAYS = 4_000, 60
 
 
 def bots(config: ShopConfig) -> Ints:
@@ -30,10 +34,28 @@ def joined(config: ShopConfig, day: int) -> float:
     return config.customers * (config.joined_share + later)
 
 
+@lru_cache(maxsize=4)
+def human_events_per_day(config: ShopConfig) -> float:
+    """Mean events of a customer who has joined, per day: what the first thousands of customers do in two months.
+
+    They live the same lives in a shop of any size and span, so the bots of a day depend on neither.
+    """
+    who = customers(config, np.arange(_REFERENCE_CUSTOMERS))
+    made = rows(who, live(who, _REFERENCE_DAYS))
+    of_deed = {deed: made.take((made.deed == deed) & (made.delivery == 0)) for deed in Deed}
+    browsing, clicks, orders = (of_deed[deed] for deed in (Deed.BROWSE, Deed.CLICKS, Deed.ORDER))
+    n_events = float(browsing.lines.sum() + SEARCH_SHARE * len(browsing))
+    n_events += float((VIEW_SHARE + CART_SHARE) * clicks.lines.sum() + (1 - CART_SHARE) * len(clicks))
+    n_events += float(orders.lines.sum() + STAPLE_CHANCES.sum() * len(orders))
+    n_events += sum(len(of_deed[deed]) for deed in (Deed.RETURN, Deed.REVIEW, Deed.NEWSLETTER, Deed.CAMPAIGN))
+    alive = np.maximum(_REFERENCE_DAYS - np.maximum(who.join_day, 0), 0).sum()
+    return n_events / float(alive)
+
+
 def n_views(config: ShopConfig, numbers: Ints, world: World, day: int) -> Ints:
     """Events of each bot on a day: of the great one by what customers are expected to do, of the others 40 to 120."""
     share = config.bot_share / max(1 - config.bot_share, 1e-9)
-    great = round(share * HUMAN_EVENTS_PER_DAY * joined(config, day))
+    great = round(share * human_events_per_day(config) * joined(config, day))
     active = world.draws.uniform("bot active", numbers, day) < 1 / 3
     small = (_SMALL_MEAN * (0.5 + world.draws.uniform("bot views", numbers, day))).astype(np.int64)
     return np.where(numbers == -1, great, np.where(active, small, 0))
@@ -44,7 +66,7 @@ def bot_events(world: World, day: int) -> tuple[Rows, Events]:
     numbers = bots(world.config)
     count = n_views(world.config, numbers, world, day)
     zeros = np.zeros(len(numbers), np.int64)
-    rows = Rows(
+    crawls = Rows(
         numbers, zeros + day, zeros + day, zeros + day, zeros + Deed.BROWSE, zeros + Feed.WEB, zeros, count, zeros
     )
     row = np.repeat(np.arange(len(numbers)), count)
@@ -54,7 +76,7 @@ def bot_events(world: World, day: int) -> tuple[Rows, Events]:
     listed = world.listed(day)
     start = (unit(world.draws.keys("bot start", numbers, day)) * len(listed)).astype(np.int64)
     lines = Lines(row, line, listed[(start[row] + line) % len(listed)])
-    return rows, _views(world, day, lines, second, keys.view(np.int64))
+    return crawls, _views(world, day, lines, second, keys.view(np.int64))
 
 
 def _views(world: World, day: int, lines: Lines, second: Ints, keys: Ints) -> Events:
@@ -74,8 +96,8 @@ def _views(world: World, day: int, lines: Lines, second: Ints, keys: Ints) -> Ev
     )
 
 
-def joined_with(rows: Rows, made: Events, world: World, day: int) -> tuple[Rows, Events]:
+def joined_with(sessions: Rows, made: Events, world: World, day: int) -> tuple[Rows, Events]:
     """Sessions and events of people with those of the bots behind them."""
     bot_rows, views = bot_events(world, day)
-    shifted = replace(views, row=views.row + len(rows))
-    return Rows.concat([rows, bot_rows]), Events.concat([made, shifted])
+    shifted = replace(views, row=views.row + len(sessions))
+    return Rows.concat([sessions, bot_rows]), Events.concat([made, shifted])

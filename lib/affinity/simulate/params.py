@@ -55,9 +55,6 @@ WEEKDAY_LOGIT = np.array([-0.15, -0.10, -0.05, 0.05, 0.20, 0.25, -0.20])
 """Monday first."""
 
 N_TOPICS = 16
-HUMAN_EVENTS_PER_DAY = 0.229
-"""Mean events of a customer who has joined, per day; the bots' volume follows from it."""
-
 CONTACT_FIRST, CONTACT_EVERY, CONTACT_DAYS = 40, 150, 7
 """The randomised campaign: first day, how often it comes again, for how many days it works."""
 NEWSLETTER_FIRST, NEWSLETTER_EVERY = 10, 56
@@ -104,6 +101,7 @@ class ShopConfig(Settings):
     launched_share: Share = Field(default=0.9, description="Items there from the first day")
     withdrawn_share: Share = Field(default=0.08, description="Items that are withdrawn one day")
     switch_share: Share = Field(default=0.08, description="Customers who change their archetype on a known day")
+    activity: float = Field(default=0, ge=-3, le=3, description="Added to everybody's log-odds of a purchase per day")
     hidden_sd: float = Field(default=0.0, ge=0, le=3, description="Spread of purchase log-odds that no column shows")
     shared_cookie_share: Share = Field(default=0.01, description="Households of two that share a browser")
     unlinked_cookie_share: Share = Field(default=0.02, description="Cookies that never log in")
@@ -113,10 +111,10 @@ class ShopConfig(Settings):
     faults: FaultRates = FaultRates()
 
 
-SIZES: Mapping[str, Mapping[str, int]] = MappingProxyType(
+SIZES: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
-        "tiny": {"customers": 200, "items": 120, "days": 60},
-        "demo": {"customers": 2_000, "items": 400, "days": 120},
+        "tiny": {"customers": 200, "items": 120, "days": 60, "activity": 0.4},
+        "demo": {"customers": 2_000, "items": 400, "days": 120, "activity": 0.4},
         "small": {"customers": 20_000, "items": 4_000, "days": 180},
         "bench": {"customers": 200_000, "items": 20_000, "days": 180},
         "large": {"customers": 2_000_000, "items": 50_000, "days": 180},

@@ -13,7 +13,7 @@ from affinity.simulate.params import ShopConfig
 
 COUNTS = "_counts"
 """Counts that the ceilings are made from; removed when they are."""
-_OF_CUSTOMERS = ("customers", "identities", "states", "hazard_sample", "contacts")
+_OF_CUSTOMERS = ("customers", "identities", "states", "hazard_sample", "contacts", "segment_labels", "relevant_items")
 _TOLD_ANEW = (*_OF_CUSTOMERS, "items", "complements", "traps", "parameters", "ceilings", COUNTS)
 
 

@@ -28,7 +28,6 @@ Batches = Iterator[pa.RecordBatch]
 _NAMES = [field.name for field in fields(Rows)]
 _ROWS = pa.schema([(name, pa.int64()) for name in _NAMES])
 _COUNTED = ("n_events", "n_lines", "n_files", "n_bytes")
-_TASTES = ("oracle", "redraw", "popularity")
 _MAX_ROWS = 50_000
 _CUSTOMERS_PER_TASTE_TASK = 2_500
 
@@ -150,13 +149,15 @@ def _taste_ceiling(spark: SparkSession, shop: Shop, day: int) -> Ceiling:
             chosen = Draws(shop.config.seed).uniform("taste sample", numbers) < share
             who = joined(shop, numbers[chosen], day)
             orders = orders_once(rows(who, live(who, day + horizon)))
-            for found in tastes.figures(world_of(shop.config), who, orders, (day, day + horizon), popular):
-                yield pa.RecordBatch.from_arrays([pa.array(column) for column in found.T], names=list(_TASTES))
+            window = (day, day + horizon)
+            found = tastes.relevant_items(world_of(shop.config), who, orders, window, popular)
+            shop.keep("relevant_items", f"customers-{numbers[0]:010d}", found)
+            yield from found.select(list(tastes.RANKINGS)).to_batches()
 
     n_tasks = -(-int(share * shop.config.customers) // _CUSTOMERS_PER_TASTE_TASK)
     numbers = spark.range(0, shop.config.customers, 1, numPartitions=n_tasks)
-    figures = numbers.mapInArrow(judge, ", ".join(f"{name} double" for name in _TASTES))
-    mean = figures.agg(F.count("*").alias("n"), *[F.avg(name).alias(name) for name in _TASTES]).first()
+    figures = numbers.mapInArrow(judge, ", ".join(f"{name} double" for name in tastes.RANKINGS))
+    mean = figures.agg(F.count("*").alias("n"), *[F.avg(name).alias(name) for name in tastes.RANKINGS]).first()
     assert mean is not None
     return Ceiling(
         task="recommendations",

@@ -1,15 +1,20 @@
 """What a person sees of a simulation: progress on the way, and at the end what was written and how good one can be."""
 
+import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from affinity.simulate.params import ShopConfig
 from affinity.simulate.place import Shop
 from affinity.simulate.shop import Written, n_tasks, simulate
 
@@ -21,6 +26,17 @@ def stopwatch() -> Iterator[Callable[[], float]]:
     """Seconds since it was started."""
     started = time.perf_counter()
     yield lambda: time.perf_counter() - started
+
+
+def simulate_once(spark: SparkSession, config: ShopConfig, out: Path) -> None:
+    """Make a whole shop and tell of it; it lies in its place when it is whole, and only then."""
+    unfinished = out.with_name(f"{out.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    shop = Shop(config, unfinished.absolute(), 0, config.days)
+    with stopwatch() as seconds:
+        written = with_progress(spark, shop, add=False)
+    unfinished.rename(out)
+    show(replace(shop, out=out.absolute()), written, seconds())
 
 
 def with_progress(spark: SparkSession, shop: Shop, *, add: bool) -> Written:
@@ -73,6 +89,17 @@ def show(shop: Shop, written: Written, secs: float) -> None:
         "Expected is what the planted chances lead one to expect, realised what they reach on what was drawn: "
         "models are held against the latter. docs/simulated-shop.md tells how to test a model of your own."
     )
+
+
+def show_findings(findings: Sequence[Mapping[str, Any]]) -> None:
+    """Print what was found beside naive and best possible answers."""
+    table = Table(title="Found beside planted", title_justify="left", box=None, pad_edge=False)
+    for name in ("task", "measure", "naive", "found", "ceiling", "n", "compared with"):
+        table.add_column(name, justify="left" if name in ("task", "measure", "compared with") else "right")
+    for row in findings:
+        figures = ("-" if row[key] is None else f"{row[key]:.3f}" for key in ("naive", "found", "ceiling"))
+        table.add_row(row["task"], row["metric"], *figures, f"{row['n']:,}", row["note"])
+    Console(highlight=False).print(table)
 
 
 def _table(written: Written) -> Table:

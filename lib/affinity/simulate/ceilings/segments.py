@@ -5,16 +5,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from affinity.metrics.clustering import adjusted_rand_index
+from affinity.simulate import text
 from affinity.simulate.behaviour import Life
 from affinity.simulate.ceilings import Ceiling
 from affinity.simulate.customers import Customers
 from affinity.simulate.draws import Floats, Ints
 from affinity.simulate.params import ARCHETYPES, TRAIT_SD
 from affinity.simulate.sessions import Rows
+from affinity.simulate.text import lists
 
 N_NODES = 31
 MIN_VISIT_DAYS = 3
 N_REDRAWS = 20
+POPULATION = f"bought before, at least {MIN_VISIT_DAYS} visit days"
+_NAMES = [archetype.name for archetype in ARCHETYPES]
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(N_NODES)
 _LOG_WEIGHTS = np.log(_WEIGHTS / _WEIGHTS.sum())
 _TRAITS = np.log([[a.browse, a.lines - 1, a.units - 1] for a in ARCHETYPES])
@@ -22,21 +26,42 @@ _LOG_SHARES = np.log([a.share for a in ARCHETYPES])
 _ORDER_BINS = np.array([1, 2, 3, 5, 9])
 
 
-def counts(who: Customers, life: Life, orders: Rows, day: int) -> pa.Table:
-    """Customers with at least three visit days, counted by label and archetype.
+def labels(who: Customers, life: Life, orders: Rows, day: int) -> pa.Table:
+    """``segment_labels``: what a customer is, and what the best observer would take them for; customers by ``day``.
+
+    ``visit_days`` are days of browsing or buying before it.
+    """
+    bought, browsed = life.bought[:day], life.browsed[:day]
+    there = np.flatnonzero(who.join_day < day)
+    posterior = _posterior(who, life, orders, day)[there]
+    return pa.table(
+        {
+            "customer": who.number[there],
+            "as_of_day": np.full(len(there), day),
+            "visit_days": (bought | browsed).sum(axis=0)[there],
+            "n_orders": bought.sum(axis=0)[there],
+            "archetype": text.words(_NAMES, who.archetype_at(day)[there]),
+            "bayes_archetype": text.words(_NAMES, posterior.argmax(axis=1)),
+            "posterior": lists(posterior),
+        }
+    )
+
+
+def counts(who: Customers, told: pa.Table) -> pa.Table:
+    """``labels`` of customers who bought and came on at least three days, counted by label and archetype.
 
     ``kind`` is ``bayes`` (label = the most probable archetype), ``redraw`` (archetypes drawn anew from what is known,
     ``draw`` times) or ``naive`` (label = class of the number of orders).
     """
-    bought, browsed = life.bought[:day], life.browsed[:day]
-    kept = (bought | browsed).sum(axis=0) >= MIN_VISIT_DAYS
-    posterior = _posterior(who, life, orders, day)[kept]
-    label, true = posterior.argmax(axis=1), who.archetype_at(day)[kept]
+    told = told.filter((pc.field("visit_days") >= MIN_VISIT_DAYS) & (pc.field("n_orders") > 0))
+    number, n_orders = told["customer"].to_numpy(), told["n_orders"].to_numpy()
+    label, true = (pc.index_in(told[c], pa.array(_NAMES)).to_numpy() for c in ("bayes_archetype", "archetype"))
     n_draws = N_REDRAWS if who.config.customers <= 20_000 else 1
-    uniforms = who.draws.uniform("posterior", who.number[kept][:, None], np.arange(n_draws)[None, :])
+    uniforms = who.draws.uniform("posterior", number[:, None], np.arange(n_draws)[None, :])
+    posterior = told["posterior"].combine_chunks().flatten().to_numpy().reshape(len(number), len(_NAMES))
     bounds = np.cumsum(posterior, axis=1)
     redrawn = [(uniforms[:, draw : draw + 1] >= bounds[:, :-1]).sum(axis=1) for draw in range(n_draws)]
-    naive = np.searchsorted(_ORDER_BINS, bought.sum(axis=0)[kept], side="right")
+    naive = np.searchsorted(_ORDER_BINS, n_orders, side="right")
     parts = [_counted("bayes", 0, label, true), _counted("naive", 0, naive, true)]
     parts += [_counted("redraw", draw, label, other) for draw, other in enumerate(redrawn)]
     return pa.concat_tables(parts)
@@ -100,7 +125,7 @@ def ceiling(counted: pa.Table, day: int) -> Ceiling:
         "segments",
         day,
         None,
-        f"at least {MIN_VISIT_DAYS} visit days",
+        POPULATION,
         "adjusted_rand_index",
         float(np.mean([index("redraw", draw) for draw in draws])) if draws else None,
         index("bayes", 0),

@@ -1,10 +1,9 @@
 """Tastes: the true chance of every item as a ranking."""
 
-from collections.abc import Iterator
-
 import numpy as np
+import pyarrow as pa
 
-from affinity.simulate import baskets
+from affinity.simulate import baskets, text
 from affinity.simulate.customers import Customers, customers, tastes
 from affinity.simulate.draws import Bools, Floats, Ints
 from affinity.simulate.sessions import Rows
@@ -13,16 +12,18 @@ from affinity.simulate.world import World
 N_TASTED = 10_000
 """At most about twice as many customers are looked at, so that about so many have something to find."""
 TOP_K = 10
+RANKINGS = ("oracle", "redraw", "popularity")
 _AT_ONCE = 128
 _EPSILON = 1e-12
 
 
-def figures(world: World, who: Customers, orders: Rows, window: tuple[int, int], popular: Ints) -> Iterator[Floats]:
-    """Customers by (nDCG@10 of the true chances, of a redraw, of popularity), those with a relevant item.
+def relevant_items(world: World, who: Customers, orders: Rows, window: tuple[int, int], popular: Ints) -> pa.Table:
+    """``relevant_items``: per customer with any, the items to find, and the nDCG@10 of three rankings.
 
     ``window`` is [day, end). Relevant are the distinct items bought in it that are sold on its first day and were not
-    bought before; a redraw takes as many other items by the same chances, which gives what was to be expected.
-    ``popular`` are items by falling purchases before the window.
+    bought before. ``oracle`` ranks by the true chances; ``redraw`` does so for as many other items drawn by the same
+    chances, which is what was to be expected; ``popularity`` ranks by purchases before the window (``popular``: items
+    by falling purchases).
     """
     day, end = window
     lines = baskets.whole_baskets(world, orders)
@@ -32,9 +33,17 @@ def figures(world: World, who: Customers, orders: Rows, window: tuple[int, int],
     is_sold = world.is_there(day)[key % len(world.item)]
     later = np.setdiff1d(key[(bought_on >= day) & (bought_on < end) & is_sold], seen)
     kept = np.unique(later // len(world.item))
+    parts = [np.zeros((0, 3))]
     for start in range(0, len(kept), _AT_ONCE):
         some = kept[start : start + _AT_ONCE]
-        yield _figures(world, _some(who, some), day, [_cells(world, keys, some) for keys in (seen, later)], popular)
+        parts.append(
+            _figures(world, _some(who, some), day, [_cells(world, keys, some) for keys in (seen, later)], popular)
+        )
+    figures = np.concatenate(parts)
+    bounds = np.searchsorted(later // len(world.item), np.append(kept, len(who.number))).astype(np.int32)
+    items = pa.ListArray.from_arrays(bounds, text.number(later % len(world.item), 6, "I"))
+    columns = dict(zip(RANKINGS, figures.T, strict=True))
+    return pa.table({"customer": who.number[kept], "as_of_day": np.full(len(kept), day), "items": items, **columns})
 
 
 def _some(who: Customers, positions: Ints) -> Customers:
