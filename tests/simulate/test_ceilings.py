@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import adjusted_rand_score, log_loss, ndcg_score, roc_auc_score
 
-from affinity.metrics.clustering import adjusted_rand_index
+from affinity.metrics.agreement import adjusted_rand_index
 from affinity.simulate import baskets
 from affinity.simulate.behaviour import Hazard, cut, live, orders_28, recency
 from affinity.simulate.ceilings import propensity, rules, segments, tastes
@@ -109,7 +109,7 @@ def test_expected_baskets_are_those_of_many_redraws() -> None:
     world = world_of(CONFIG)
     who, _, orders = everybody(CONFIG)
     expected = rules._expected_baskets(world, orders)
-    counted = rules.counts(world, orders)
+    counted = rules.counts(world, orders, baskets.whole_baskets(world, orders))
     complements = counted.slice(0, len(world.antecedents))
     for place, name in enumerate(("n_a", "n_ac", "n_c")):
         found = complements[name].to_numpy()

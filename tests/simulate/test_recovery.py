@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from affinity.simulate.behaviour import contact_days, live, masks_needed
+from affinity.simulate.baskets import whole_baskets
+from affinity.simulate.behaviour import Hazard, contact_days, live, masks_needed
 from affinity.simulate.ceilings import rules
 from affinity.simulate.customers import Customers, customers
 from affinity.simulate.params import (
@@ -71,7 +72,7 @@ def test_complements_and_traps(seed: int) -> None:
     config = config_of(seed, customers=8_000)
     world = world_of(config)
     orders = everybody(config)[2]
-    counted = rules.counts(world, orders)
+    counted = rules.counts(world, orders, whole_baskets(world, orders))
     pairs = complement_table(world, counted)
     enough = pairs["baskets"].to_numpy() >= 300
     assert enough.sum() >= 10
@@ -138,6 +139,4 @@ def test_window_chances_are_those_of_the_lives(seed: int) -> None:
 
 
 def _window(who: Customers, mask: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-    from affinity.simulate.behaviour import Hazard
-
     return np.asarray(Hazard(who).within(mask, 90, 30))

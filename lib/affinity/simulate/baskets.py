@@ -7,7 +7,7 @@ import numpy as np
 from affinity.simulate.customers import tastes
 from affinity.simulate.draws import Draws, Floats, Ints, unit
 from affinity.simulate.params import ShopConfig
-from affinity.simulate.sessions import Rows, session_keys
+from affinity.simulate.sessions import Rows
 from affinity.simulate.world import World
 
 MAX_LINE = 1 << 12
@@ -32,7 +32,7 @@ def own_lines(world: World, rows: Rows) -> Lines:
     """The lines that a customer's taste chose: topic by taste, item by topic, among what is sold on the day."""
     row = np.repeat(np.arange(len(rows)), rows.lines)
     line = np.arange(len(row)) - np.repeat(np.cumsum(rows.lines) - rows.lines, rows.lines)
-    keys = session_keys(world.draws, rows)[row]
+    keys = rows.key[row]
     topic = _topics(world.config, rows.customer, row, world.draws.uniform("line topic", keys, line))
     return Lines(row, line, _items(world, rows.day[row], topic, world.draws.uniform("line item", keys, line)))
 
@@ -68,7 +68,7 @@ def whole_baskets(world: World, rows: Rows) -> Lines:
 
 
 def _staples(world: World, rows: Rows) -> Lines:
-    keys = session_keys(world.draws, rows)
+    keys = rows.key
     number = np.arange(len(world.staples))
     row, staple = np.nonzero(
         world.draws.uniform("staple", keys[:, None], number[None, :]) < world.staple_chance[None, :]
@@ -82,7 +82,7 @@ def _consequents(world: World, rows: Rows, own: Lines) -> Lines:
     holds = pair >= 0
     distinct = np.unique(own.row[holds] * len(world.antecedents) + pair[holds])
     row, pair = distinct // len(world.antecedents), distinct % len(world.antecedents)
-    keys = session_keys(world.draws, rows)[row]
+    keys = rows.key[row]
     added = world.draws.uniform("complement", keys, pair) < world.complement_chance[pair]
     return Lines(row[added], _COMPLEMENT_LINE + pair[added], world.consequents[pair[added]])
 
@@ -91,7 +91,7 @@ def units(world: World, rows: Rows, lines: Lines) -> Ints:
     """Units of each line: one, and the order's further ones spread over its own lines by chance."""
     row = np.repeat(np.arange(len(rows)), rows.extra_units)
     number = np.arange(len(row)) - np.repeat(np.cumsum(rows.extra_units) - rows.extra_units, rows.extra_units)
-    keys = session_keys(world.draws, rows)[row]
+    keys = rows.key[row]
     line = (world.draws.uniform("unit", keys, number) * rows.lines[row]).astype(np.int64)
     # Own lines come first in each row, numbered from 0.
     start = np.searchsorted(lines.row, np.arange(len(rows)))
@@ -101,10 +101,10 @@ def units(world: World, rows: Rows, lines: Lines) -> Ints:
 
 def chosen_line(draws: Draws, rows: Rows, what: str) -> Ints:
     """One of the own lines of each order, for a return or a review."""
-    return (unit(draws.keys(what, session_keys(draws, rows))) * rows.lines).astype(np.int64)
+    return (unit(draws.keys(what, rows.key)) * rows.lines).astype(np.int64)
 
 
 def event_keys(draws: Draws, rows: Rows, row: Ints, line: Ints) -> Ints:
     """64 bits that are the id of an event, from its session, what it stands for and its number there."""
-    sessions = session_keys(draws, rows)[row]
+    sessions = rows.key[row]
     return draws.keys("event", sessions, rows.deed[row] * MAX_LINE + line).view(np.int64)

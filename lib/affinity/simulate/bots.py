@@ -67,7 +67,16 @@ def bot_events(world: World, day: int) -> tuple[Rows, Events]:
     count = n_views(world.config, numbers, world, day)
     zeros = np.zeros(len(numbers), np.int64)
     crawls = Rows(
-        numbers, zeros + day, zeros + day, zeros + day, zeros + Deed.BROWSE, zeros + Feed.WEB, zeros, count, zeros
+        numbers,
+        zeros + day,
+        zeros + day,
+        zeros + day,
+        zeros + Deed.BROWSE,
+        zeros + Feed.WEB,
+        zeros,
+        count,
+        zeros,
+        world.draws.keys("bot session", numbers, day),
     )
     row = np.repeat(np.arange(len(numbers)), count)
     line = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)

@@ -7,11 +7,13 @@ import numpy as np
 import pyarrow as pa
 
 from affinity.simulate import landing
+from affinity.simulate.baskets import Lines
+from affinity.simulate.blocks import main_cut
 from affinity.simulate.bots import bots, joined_with
 from affinity.simulate.ceilings import rules
 from affinity.simulate.customers import customers
-from affinity.simulate.draws import Draws
-from affinity.simulate.events import events
+from affinity.simulate.draws import Draws, Ints
+from affinity.simulate.events import Events, events
 from affinity.simulate.faults import Fault, with_faults
 from affinity.simulate.landing.batch import Batch, File
 from affinity.simulate.landing.catalogue import catalogue
@@ -30,6 +32,8 @@ class Day:
         self.n_events = self.n_lines = self.n_bytes = 0
         self._events: list[pa.Table] = []
         self._ledger: list[pa.Table] = []
+        self._orders: list[tuple[Rows, Ints, Ints]] = []
+        self._bought = np.zeros(len(self.world.item), np.int64)
         self._delivered: list[tuple[str, str, int, int]] = []
 
     @property
@@ -50,7 +54,7 @@ class Day:
         if file := news(customers(self.shop.config, changed), self.day):
             self._put("crm", file, n_lines=0)
         self._note_what_is_common()
-        self._keep(arrived.take((arrived.delivery == Delivery.FIRST) & (arrived.deed == Deed.ORDER)))
+        self._keep()
 
     def _deliver(self, feed: Feed, arrived: Rows) -> None:
         """The files of a feed that come for the first time."""
@@ -60,7 +64,9 @@ class Day:
         batch = Batch(self.world, feed, self.day, arrived, with_faults(self.shop.config, feed, arrived, made))
         true = batch.events.take(~batch.events.is_extra & ((arrived.delivery & Delivery.COPY) == 0)[batch.events.row])
         self.n_events += len(true)
-        self._events.append(event_table(arrived, true, self.world, feed))
+        self._events.append(event_table(self.world, arrived, true, feed))
+        if feed in (Feed.TILLS, Feed.ORDERS):
+            self._count_orders(arrived, true)
         is_wrong = self._is_corrected(feed)
         files = list(landing.files(batch, in_pence=is_wrong))
         self._ledger.append(ledger_table(files, batch.events))
@@ -69,6 +75,22 @@ class Day:
                 self._ledger.append(ledger_row(Fault.FILE_CORRECTED, file.path))
             if not (is_wrong and self.day + 2 < self.shop.end):  # else its correction is written, once
                 self._put(feed.name.lower(), file, n_lines=len(file.events))
+
+    def _count_orders(self, arrived: Rows, true: Events) -> None:
+        """Keep what the orders say of planted pairs, and which items were bought before the great cut."""
+        is_order = (arrived.deed == Deed.ORDER) & ((arrived.delivery & Delivery.COPY) == 0)
+        kept = is_order[true.row]
+        items, position = true.item[kept], np.cumsum(is_order) - 1
+        self._orders.append((arrived.take(is_order), position[true.row[kept]], items))
+        is_before = arrived.when[true.row[kept]] < (main_cut(self.shop) or 0)
+        self._bought += np.bincount(items[is_before], minlength=len(self._bought))
+
+    def _rules(self) -> pa.Table:
+        orders, rows, items = zip(*self._orders, strict=True)
+        starts = np.cumsum([0, *(len(some) for some in orders)])
+        row = np.concatenate([some + start for some, start in zip(rows, starts, strict=False)])
+        lines = Lines(row, np.zeros(len(row), np.int64), np.concatenate(items))
+        return rules.counts(self.world, Rows.concat(list(orders)), lines)
 
     def _is_corrected(self, feed: Feed) -> bool:
         return bool(is_corrected(self.shop.config, np.array([feed]), np.array([self.day]))[0])
@@ -105,9 +127,11 @@ class Day:
             paths = (f"web/{date}", f"orders/orders-{date}.parquet")
             self._ledger += [ledger_row(Fault.SCHEMA_DRIFT, path) for path in paths]
 
-    def _keep(self, orders: Rows) -> None:
+    def _keep(self) -> None:
         part = f"day-{self.day:05d}"
         self.shop.keep("events", part, pa.concat_tables(self._events))
         self.shop.keep("ledger", part, pa.concat_tables(self._ledger))
         self.shop.keep("deliveries", part, delivery_table(self._delivered, self.day))
-        self.shop.keep(f"{COUNTS}/rules", part, rules.counts(self.world, orders))
+        self.shop.keep(f"{COUNTS}/rules", part, self._rules())
+        bought = np.flatnonzero(self._bought)
+        self.shop.keep(f"{COUNTS}/items", part, pa.table({"item": bought, "n": self._bought[bought]}))

@@ -10,8 +10,8 @@ from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from affinity.core.errors import BadInput
+from affinity.metrics.agreement import adjusted_rand_index
 from affinity.metrics.classification import classification_metrics, probability_metrics
-from affinity.metrics.clustering import adjusted_rand_index
 from affinity.metrics.ranking import mean_ranking, ranking_at_k
 from affinity.privacy.columns import customer_id, subject_key
 from affinity.simulate.ceilings.segments import MIN_VISIT_DAYS

@@ -7,7 +7,7 @@ import numpy as np
 
 from affinity.simulate.behaviour import Life, contact_days, contacted
 from affinity.simulate.customers import Customers, merge_day, wants_email
-from affinity.simulate.draws import Bools, Draws, Floats, Ints, poisson
+from affinity.simulate.draws import Bools, Draws, Floats, Ints, Keys, poisson
 from affinity.simulate.params import NEWSLETTER_EVERY, NEWSLETTER_FIRST, ShopConfig
 
 LATE_DAYS, TOO_LATE_DAYS = 30, 40
@@ -57,7 +57,10 @@ DAILY = (Feed.TILLS, Feed.ORDERS, Feed.EMAIL)
 
 @dataclass(frozen=True)
 class Rows:
-    """Sessions, one entry each. ``day`` is that of the basket, ``when`` that of the event, ``arrival`` of the file."""
+    """Sessions, one entry each. ``day`` is that of the basket, ``when`` that of the event, ``arrival`` of the file.
+
+    ``key`` is 64 bits that stand for the session: the same for every row that comes from it.
+    """
 
     customer: Ints
     day: Ints
@@ -68,6 +71,7 @@ class Rows:
     delivery: Ints
     lines: Ints
     extra_units: Ints
+    key: Keys
 
     def __len__(self) -> int:
         return len(self.customer)
@@ -84,15 +88,35 @@ class Rows:
         )
 
     def uniform(self, draws: Draws, what: str) -> Floats:
-        """A draw per session: the same for every row that comes from it."""
-        slot = (self.deed != Deed.BROWSE).astype(np.int64)
-        return draws.uniform(f"session {what}", self.customer, self.day * _SLOTS + slot)
+        """A draw per session."""
+        return draws.uniform(f"session {what}", self.key)
+
+    def packed(self) -> bytes:
+        """All rows as bytes."""
+        table = np.zeros(len(self), _PACKED)
+        for name in _PACKED.names or ():
+            table[name] = getattr(self, name)
+        return table.tobytes()
+
+    @staticmethod
+    def packed_size() -> int:
+        """Bytes of a packed row."""
+        return _PACKED.itemsize
+
+    @staticmethod
+    def unpacked(content: bytes) -> "Rows":
+        """Rows from ``packed`` bytes, also of several parts one after the other."""
+        table = np.frombuffer(content, _PACKED)
+        wide = {name: np.uint64 if name == "key" else np.int64 for name in _PACKED.names or ()}
+        return Rows(**{name: table[name].astype(kind) for name, kind in wide.items()})
 
 
-def session_keys(draws: Draws, rows: Rows) -> Ints:
-    """64 bits that stand for the session of each row."""
-    slot = (rows.deed != Deed.BROWSE).astype(np.int64)
-    return draws.keys("session", rows.customer, rows.day * _SLOTS + slot).view(np.int64)
+_PACKED = np.dtype(
+    [
+        *(("customer", "<i8"), ("day", "<i4"), ("when", "<i4"), ("arrival", "<i4"), ("deed", "<i1"), ("feed", "<i1")),
+        *(("delivery", "<i1"), ("lines", "<i2"), ("extra_units", "<i2"), ("key", "<u8")),
+    ]
+)
 
 
 def rows(customers: Customers, life: Life) -> Rows:
@@ -163,8 +187,9 @@ def _news(customers: Customers) -> list[Rows]:
 
 
 def _made(customers: Customers, position: Ints, day: Ints, deed: Deed) -> Rows:
-    nothing = np.zeros(len(day), np.int64)
-    return Rows(customers.number[position], day, day, day, nothing + deed, nothing, nothing, nothing, nothing)
+    nothing, number = np.zeros(len(day), np.int64), customers.number[position]
+    key = customers.draws.keys("session", number, day * _SLOTS + (deed != Deed.BROWSE))
+    return Rows(number, day, day, day, nothing + deed, nothing, nothing, nothing, nothing, key)
 
 
 def _all(made: Rows, value: int) -> Ints:

@@ -1,35 +1,35 @@
 """The shop on Spark: blocks of customers live their days, then every day is written by one task.
 
-Neither the driver nor any worker ever holds more than one block of customers or one day of events.
+Neither the driver nor any worker ever holds more than one block of customers or some days of events. Spark's RDDs and
+not its frames: what goes from task to task are bytes, and a plan of columns would only cost time.
 """
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from datetime import timedelta
+from functools import reduce
 
 import numpy as np
 import pyarrow as pa
-from pyspark import TaskContext
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+import pyarrow.parquet as pq
+from pyspark import RDD, SparkContext
+from pyspark.sql import SparkSession
 
 from affinity.simulate import blocks, place
 from affinity.simulate.behaviour import live
 from affinity.simulate.blocks import joined, main_cut, main_horizon, sessions_of
 from affinity.simulate.ceilings import Ceiling, propensity, rules, segments, tastes
 from affinity.simulate.days import Day
-from affinity.simulate.draws import Draws, Ints
+from affinity.simulate.draws import Draws
 from affinity.simulate.place import COUNTS, Shop
 from affinity.simulate.sessions import Rows, orders_once, rows
 from affinity.simulate.truth.shop import complement_table, item_table, parameter_table, trap_table
 from affinity.simulate.world import world_of
 
-Batches = Iterator[pa.RecordBatch]
-_NAMES = [field.name for field in fields(Rows)]
-_ROWS = pa.schema([(name, pa.int64()) for name in _NAMES])
 _COUNTED = ("n_events", "n_lines", "n_files", "n_bytes")
-_MAX_ROWS = 50_000
-_CUSTOMERS_PER_TASTE_TASK = 2_500
+_MAX_DAYS_PER_TASK, _LEAST_TASKS = 4, 40
+_CUSTOMERS_PER_TASTE_TASK = 1_000
+_FILES_PER_SUM = 32
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,9 @@ def simulate(spark: SparkSession, shop: Shop, *, add: bool = False) -> Written:
     """
     place.check(shop, add=add)
     shop.make_room()
-    spark.sparkContext.setJobDescription("days of the shop")
-    counted = _written(_lived(spark, shop), shop)
-    spark.sparkContext.setJobDescription("ceilings")
-    found = tuple(_ceilings(spark, shop))
+    context = spark.sparkContext
+    counted = _written(_lived(context, shop), shop)
+    found = tuple(_ceilings(context, shop))
     _tell(shop, found)
     shop.as_delta()
     return Written(**counted, ceilings=found)
@@ -66,120 +65,133 @@ def simulate(spark: SparkSession, shop: Shop, *, add: bool = False) -> Written:
 
 def n_tasks(shop: Shop) -> int:
     """Tasks of the two great stages, for a progress bar."""
-    return _n_blocks(shop) + shop.end - shop.first
+    return _n_blocks(shop) + _n_day_tasks(shop)
 
 
 def _n_blocks(shop: Shop) -> int:
     return -(-shop.config.customers // blocks.SIZE)
 
 
-def _lived(spark: SparkSession, shop: Shop) -> DataFrame:
-    """Sessions that arrive on the days, one partition per day; the truth about customers is written on the way."""
-
-    def live_blocks(batches: Batches) -> Batches:
-        for batch in batches:
-            for block in batch.column(0).to_pylist():
-                made = sessions_of(shop, block)
-                table = pa.table({name: getattr(made, name) for name in _NAMES}, schema=_ROWS)
-                yield from table.to_batches(max_chunksize=_MAX_ROWS)
-
-    numbers = spark.range(0, _n_blocks(shop), 1, numPartitions=_n_blocks(shop))
-    sessions = numbers.mapInArrow(live_blocks, ", ".join(f"{name} bigint" for name in _NAMES))
-    return sessions.repartitionById(shop.end - shop.first, (F.col("arrival") - shop.first).cast("int"))
+def _days_per_task(shop: Shop) -> int:
+    return max(1, min(_MAX_DAYS_PER_TASK, (shop.end - shop.first) // _LEAST_TASKS))
 
 
-def _written(sessions: DataFrame, shop: Shop) -> dict[str, int]:
-    """Write every day in a task of its own; a partition is a day, also where nobody came."""
-
-    def write_day(batches: Batches) -> Batches:
-        context = TaskContext.get()
-        assert context is not None
-        day = Day(shop, shop.first + context.partitionId())
-        day.write(_in_order(pa.Table.from_batches(batches, schema=_ROWS)))
-        yield pa.RecordBatch.from_pylist([{name: getattr(day, name) for name in _COUNTED}])
-
-    days = sessions.mapInArrow(write_day, ", ".join(f"{name} bigint" for name in _COUNTED))
-    sums = [F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in _COUNTED]
-    total = days.agg(F.count("*").alias("n_days"), *sums).first()
-    assert total is not None
-    if total["n_days"] != shop.end - shop.first:
-        raise RuntimeError(f"{total['n_days']} days were written of {shop.end - shop.first}: a partition is no day")
-    return {name: total[name] for name in _COUNTED}
+def _n_day_tasks(shop: Shop) -> int:
+    return -(-(shop.end - shop.first) // _days_per_task(shop))
 
 
-def _in_order(table: pa.Table) -> Rows:
+def _lived(context: SparkContext, shop: Shop) -> "RDD[tuple[int, bytes]]":
+    """Sessions by day of arrival, packed; the truth about customers is written on the way."""
+
+    def live_block(block: int) -> Iterator[tuple[int, bytes]]:
+        return _packed(sessions_of(shop, block))
+
+    first, per_task = shop.first, _days_per_task(shop)
+    numbers = context.parallelize(range(_n_blocks(shop)), _n_blocks(shop))
+    return numbers.flatMap(live_block).partitionBy(_n_day_tasks(shop), lambda day: (day - first) // per_task)
+
+
+def _packed(made: Rows) -> Iterator[tuple[int, bytes]]:
+    """Through Spark's shuffle go some bytes per day and block, not millions of rows."""
+    ordered = made.take(np.argsort(made.arrival, kind="stable"))
+    content, size = ordered.packed(), Rows.packed_size()
+    days, starts = np.unique(ordered.arrival, return_index=True)
+    for day, start, end in zip(days.tolist(), starts, [*starts[1:], len(ordered)], strict=True):
+        yield day, content[start * size : end * size]
+
+
+def _written(sessions: "RDD[tuple[int, bytes]]", shop: Shop) -> dict[str, int]:
+    """Write every day, also one on which nobody came."""
+    per_task = _days_per_task(shop)
+
+    def write_days(task: int, arrived: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, ...]]:
+        parts: dict[int, list[bytes]] = {}
+        for number, content in arrived:
+            parts.setdefault(number, []).append(content)
+        first = shop.first + task * per_task
+        for number in range(first, min(first + per_task, shop.end)):
+            day = Day(shop, number)
+            day.write(_in_order(Rows.unpacked(b"".join(parts.pop(number, [])))))
+            yield tuple(getattr(day, name) for name in _COUNTED)
+
+    counted = sessions.mapPartitionsWithIndex(write_days).collect()
+    return {name: sum(day[place] for day in counted) for place, name in enumerate(_COUNTED)}
+
+
+def _in_order(arrived: Rows) -> Rows:
     """The sessions of a day in their own order, whatever the order in which they come."""
-    columns = {name: table[name].to_numpy() for name in _NAMES}
-    order = np.lexsort([columns[name] for name in ("delivery", "when", "feed", "deed", "day", "customer")])
-    return Rows(**{name: values[order] for name, values in columns.items()})
+    keys = (arrived.delivery, arrived.when, arrived.feed, arrived.deed, arrived.day, arrived.customer)
+    return arrived.take(np.lexsort(keys))
 
 
-def _ceilings(spark: SparkSession, shop: Shop) -> Iterator[Ceiling]:
-    counted = shop.truth / COUNTS
-    chances = _summed(spark, str(counted / "propensity"), ("score", "horizon", "as_of_day", "bin"))
-    yield from propensity.ceilings(chances)
-    pairs = _summed(spark, str(counted / "rules"), ("kind", "a", "c"))
+def _ceilings(context: SparkContext, shop: Shop) -> Iterator[Ceiling]:
+    yield from propensity.ceilings(_summed(context, shop, "propensity", ("score", "horizon", "as_of_day", "bin")))
+    pairs = _summed(context, shop, "rules", ("kind", "a", "c"))
     shop.keep("complements", "all", complement_table(world_of(shop.config), pairs))
     shop.keep("traps", "all", trap_table(world_of(shop.config), pairs))
     if shop.first == 0:
         yield from rules.ceilings(pairs, shop.end)
     if (day := main_cut(shop)) is not None:
-        labels = _summed(spark, str(counted / "segments"), ("kind", "draw", "label", "archetype"))
+        labels = _summed(context, shop, "segments", ("kind", "draw", "label", "archetype"))
         yield segments.ceiling(labels, day)
         if shop.first == 0:
-            yield _taste_ceiling(spark, shop, day)
+            yield _taste_ceiling(context, shop, day)
 
 
-def _summed(spark: SparkSession, folder: str, keys: tuple[str, ...]) -> pa.Table:
-    """Counts of all parts summed by Spark: what is left is as small as its keys."""
-    parts = spark.read.parquet(folder)
-    sums = [F.sum(name).alias(name) for name in parts.columns if name not in keys]
-    return parts.groupBy(*keys).agg(*sums).orderBy(*keys).toArrow()
+def _summed(context: SparkContext, shop: Shop, table: str, keys: tuple[str, ...]) -> pa.Table:
+    """Counts of all parts, summed on the workers: what comes here is as small as its keys."""
+    paths = sorted(str(path) for path in (shop.truth / COUNTS / table).glob("*.parquet"))
+
+    def sum_parts(some: Iterable[str]) -> Iterator[pa.Table]:
+        read = (pq.ParquetFile(path).read() for path in some)
+        yield reduce(lambda total, part: _sum(pa.concat_tables([total, part]), keys), read)
+
+    n_slices = -(-len(paths) // _FILES_PER_SUM)
+    sums = context.parallelize(paths, n_slices).mapPartitions(sum_parts)
+    return _sum(sums.treeReduce(lambda a, b: _sum(pa.concat_tables([a, b]), keys)), keys)
 
 
-def _taste_ceiling(spark: SparkSession, shop: Shop, day: int) -> Ceiling:
+def _sum(counted: pa.Table, keys: tuple[str, ...]) -> pa.Table:
+    values = [name for name in counted.column_names if name not in keys]
+    summed = counted.group_by(list(keys)).aggregate([(name, "sum") for name in values])
+    ordered = summed.select([*keys, *(f"{name}_sum" for name in values)]).rename_columns([*keys, *values])
+    return ordered.sort_by([(key, "ascending") for key in keys])
+
+
+def _taste_ceiling(context: SparkContext, shop: Shop, day: int) -> Ceiling:
     horizon = main_horizon(shop)
     assert horizon is not None
-    popular = _popular(spark, shop, day)
-    share = min(1.0, 2 * tastes.N_TASTED / shop.config.customers)
-
-    def judge(batches: Batches) -> Batches:
-        for batch in batches:
-            numbers = batch.column(0).to_numpy()
-            chosen = Draws(shop.config.seed).uniform("taste sample", numbers) < share
-            who = joined(shop, numbers[chosen], day)
-            orders = orders_once(rows(who, live(who, day + horizon)))
-            window = (day, day + horizon)
-            found = tastes.relevant_items(world_of(shop.config), who, orders, window, popular)
-            shop.keep("relevant_items", f"customers-{numbers[0]:010d}", found)
-            yield from found.select(list(tastes.RANKINGS)).to_batches()
-
+    window = (day, day + horizon)
+    # By falling purchases; ties by item.
+    bought = _summed(context, shop, "items", ("item",)).sort_by([("n", "descending"), ("item", "ascending")])
+    popular = bought["item"].to_numpy()
+    share = min(1.0, tastes.N_TASTED / shop.config.customers)
     n_tasks = -(-int(share * shop.config.customers) // _CUSTOMERS_PER_TASTE_TASK)
-    numbers = spark.range(0, shop.config.customers, 1, numPartitions=n_tasks)
-    figures = numbers.mapInArrow(judge, ", ".join(f"{name} double" for name in tastes.RANKINGS))
-    mean = figures.agg(F.count("*").alias("n"), *[F.avg(name).alias(name) for name in tastes.RANKINGS]).first()
-    assert mean is not None
+
+    def judge(task: int) -> tuple[int, list[float]]:
+        start, end = (shop.config.customers * t // n_tasks for t in (task, task + 1))
+        numbers = np.arange(start, end)
+        who = joined(shop, numbers[Draws(shop.config.seed).uniform("taste sample", numbers) < share], day)
+        orders = orders_once(rows(who, live(who, window[1])))
+        found = tastes.relevant_items(world_of(shop.config), who, orders, window, popular)
+        shop.keep("relevant_items", f"customers-{task:05d}", found)
+        return len(found), [float(found[name].to_numpy().sum()) for name in tastes.RANKINGS]
+
+    judged = context.parallelize(range(n_tasks), n_tasks).map(judge).collect()
+    n = sum(count for count, _ in judged)
+    oracle, redraw, popularity = (sum(sums[place] for _, sums in judged) / n if n else None for place in range(3))
     return Ceiling(
         task="recommendations",
         as_of_day=day,
         horizon=horizon,
         population="bought something new",
         metric=f"ndcg_at_{tastes.TOP_K}",
-        expected=mean["redraw"],
-        realised=mean["oracle"],
-        baseline=mean["popularity"],
+        expected=redraw,
+        realised=oracle,
+        baseline=popularity,
         baseline_name="most bought items",
-        n=mean["n"],
+        n=n,
     )
-
-
-def _popular(spark: SparkSession, shop: Shop, day: int) -> Ints:
-    """Items by falling purchases before a day; ties by item."""
-    start = shop.config.start_date + timedelta(days=day)
-    happened = spark.read.parquet(str(shop.truth / "events"))
-    bought = happened.where((F.col("type") == "purchase") & (F.col("true_ts") < F.lit(start)))
-    ranked = bought.groupBy("item").count().orderBy(F.desc("count"), "item").select("item").toArrow()
-    return np.array([int(item[1:]) for item in ranked["item"].to_pylist()], np.int64)
 
 
 def _tell(shop: Shop, found: tuple[Ceiling, ...]) -> None:

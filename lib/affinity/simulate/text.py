@@ -54,6 +54,17 @@ def money(pence: Ints) -> Text:
     return pc.binary_join_element_wise(sign, whole, ".", rest, "")
 
 
+def few(known: Sequence[str], position: Ints) -> pa.DictionaryArray:
+    """Words by their positions, for a table: each is stored once."""
+    return coded(pa.array(known, pa.string()), position)
+
+
+def coded(known: Text, position: Ints) -> pa.DictionaryArray:
+    """Values by their positions, each stored once; a negative position is null."""
+    indices = pa.array(position.astype(np.int32), mask=position < 0)
+    return pa.DictionaryArray.from_arrays(indices, known, safe=False)
+
+
 def words(known: Sequence[str | None], position: Ints) -> Text:
     """Words by their positions."""
     return pa.array(known, pa.string()).take(pa.array(position))
@@ -64,9 +75,9 @@ def dates(epoch: Ints, pattern: str = "%Y-%m-%d") -> Text:
     return words_of_few(epoch // _DAY_SECS, lambda day: format(_EPOCH + timedelta(days=day), pattern))
 
 
-def times(epoch: Ints) -> Text:
-    """The time of day of epoch seconds, as in 07:12:33."""
-    return _clock().take(pa.array(epoch % _DAY_SECS))
+def clock(epoch: Ints, end: str = "") -> Text:
+    """The time of day of epoch seconds, as in 07:12:33, and what ends it."""
+    return _clock(end).take(pa.array(epoch % _DAY_SECS))
 
 
 def words_of_few(values: Ints, spell: Callable[[int], str]) -> Text:
@@ -110,14 +121,9 @@ def lists(values: Floats) -> pa.ListArray:
     return pa.ListArray.from_arrays(offsets, pa.array(values.astype(np.float32).ravel()))
 
 
-def iso(epoch: Ints) -> Text:
-    """Epoch seconds as in 2025-10-06T07:12:33Z."""
-    return spaced(dates(epoch), "T", times(epoch), "Z")
-
-
 def spaced_iso(epoch: Ints) -> Text:
     """Epoch seconds as in 2025-10-06 07:12:33."""
-    return spaced(dates(epoch), " ", times(epoch))
+    return spaced(dates(epoch), " ", clock(epoch))
 
 
 def _fixed(characters: Ints) -> Text:
@@ -133,8 +139,8 @@ def _hex_pairs() -> Ints:
     return np.frombuffer(pairs, np.uint16)
 
 
-@lru_cache(maxsize=1)
-def _clock() -> Text:
+@lru_cache(maxsize=2)
+def _clock(end: str) -> Text:
     every = np.arange(_DAY_SECS)
     hours, minutes, seconds = (number(part, 2) for part in (every // 3_600, every // 60 % 60, every % 60))
-    return pc.binary_join_element_wise(hours, minutes, seconds, ":")
+    return spaced(pc.binary_join_element_wise(hours, minutes, seconds, ":"), end)

@@ -14,14 +14,14 @@ from affinity.simulate.world import World
 _EPSILON = 1e-12
 
 
-def counts(world: World, rows: Rows) -> pa.Table:
-    """Per pair of antecedent and consequent: expected and counted baskets of the orders given."""
+def counts(world: World, rows: Rows, lines: baskets.Lines) -> pa.Table:
+    """Per pair of antecedent and consequent: expected and counted baskets of orders, given with all their lines."""
     n_pairs, k = len(world.antecedents), len(world.staples)
     sums = np.zeros((6, n_pairs))
     pairs = np.zeros((k, k), np.int64)
     if len(rows):
         sums[:3] = _expected_baskets(world, rows)
-        holds = _holds(world, baskets.whole_baskets(world, rows), len(rows))
+        holds = _holds(world, lines, len(rows))
         left, right = holds[:, :n_pairs], holds[:, n_pairs : 2 * n_pairs]
         sums[3:] = left.sum(axis=0), (left & right).sum(axis=0), right.sum(axis=0)
         staples = holds[:, 2 * n_pairs :].astype(np.float32)

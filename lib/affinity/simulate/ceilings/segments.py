@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from affinity.metrics.clustering import adjusted_rand_index
+from affinity.metrics.agreement import adjusted_rand_index
 from affinity.simulate import text
 from affinity.simulate.behaviour import Life
 from affinity.simulate.ceilings import Ceiling
@@ -93,20 +93,24 @@ def _posterior(who: Customers, life: Life, orders: Rows, day: int) -> Floats:
     )
     log_likelihood = np.tile(_LOG_SHARES, (len(who.number), 1))
     for archetype in range(len(ARCHETYPES)):
-        rate, lines, units = (np.exp(_TRAITS[archetype, t] + TRAIT_SD * _NODES)[None, :] for t in range(3))
+        rate, lines, units = (np.exp(_TRAITS[archetype, t] + TRAIT_SD * _NODES) for t in range(3))
         log_likelihood[:, archetype] += (
-            _integral(n_browsed[:, None] * np.log(rate) + (n_idle - n_browsed)[:, None] * np.log1p(-rate))
-            + _integral((n_lines - n_orders)[:, None] * np.log(lines) - n_orders[:, None] * lines)
-            + _integral(n_units[:, None] * np.log(units) - n_lines[:, None] * units)
+            _integral((n_browsed, np.log(rate)), (n_idle - n_browsed, np.log1p(-rate)))
+            + _integral((n_lines - n_orders, np.log(lines)), (n_orders, -lines))
+            + _integral((n_units, np.log(units)), (n_lines, -units))
         )
     scaled = np.exp(log_likelihood - log_likelihood.max(axis=1, keepdims=True))
     shares: Floats = scaled / scaled.sum(axis=1, keepdims=True)
     return shares
 
 
-def _integral(log_values: Floats) -> Floats:
+def _integral(first: tuple[Ints, Floats], second: tuple[Ints, Floats]) -> Floats:
+    """Log of the mean over nodes of exp(count * value + count * value); each pair of counts is computed once."""
+    pairs = first[0].astype(np.int64) << 32 | second[0].astype(np.int64)
+    distinct, position = np.unique(pairs, return_inverse=True)
+    log_values = (distinct >> 32)[:, None] * first[1] + (distinct & 0xFFFFFFFF)[:, None] * second[1]
     most = log_values.max(axis=1)
-    return np.asarray(most + np.log(np.exp(log_values - most[:, None] + _LOG_WEIGHTS).sum(axis=1)))
+    return np.asarray(most + np.log(np.exp(log_values - most[:, None] + _LOG_WEIGHTS).sum(axis=1)))[position]
 
 
 def ceiling(counted: pa.Table, day: int) -> Ceiling:

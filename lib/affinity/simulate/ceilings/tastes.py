@@ -10,7 +10,7 @@ from affinity.simulate.sessions import Rows
 from affinity.simulate.world import World
 
 N_TASTED = 10_000
-"""At most about twice as many customers are looked at, so that about so many have something to find."""
+"""At most about so many customers are looked at."""
 TOP_K = 10
 RANKINGS = ("oracle", "redraw", "popularity")
 _AT_ONCE = 128

@@ -56,8 +56,10 @@ class Batch:
 
     def has(self, *faults: Fault) -> Bools:
         """Which events have one of these faults on their own line."""
-        marked = np.isin(self.events.fault, faults)
-        return np.asarray(marked)
+        marked = self.events.fault == faults[0]
+        for fault in faults[1:]:
+            marked = marked | (self.events.fault == fault)
+        return marked
 
 
 def in_order(batch: Batch, part: Ints | int) -> Ints:
@@ -69,6 +71,7 @@ def in_order(batch: Batch, part: Ints | int) -> Ints:
     return np.argsort(by_time.astype(np.uint64) | tie, kind="stable")
 
 
+@lru_cache(maxsize=4)
 def item_ids(world: World) -> Text:
     """Every item's id as it lands."""
     return text.number(world.item, 6, "I")
@@ -80,26 +83,30 @@ def written_ts(batch: Batch) -> Ints:
     return batch.events.ts + ahead
 
 
-def types(batch: Batch, spelled: dict[EventType, str]) -> Text:
+def types(batch: Batch, spelled: dict[EventType, str], before: str = "") -> Text:
     """The event type in the channel's own words."""
-    words = [spelled.get(kind) for kind in EventType]
-    return text.replaced(
-        text.words(words, batch.events.type), *of_fault(batch, Fault.UNKNOWN_TYPE, lambda _: UNKNOWN_WORD)
-    )
+    words = [f"{before}{spelled.get(kind, '')}" for kind in EventType]
+    unknown = of_fault(batch, Fault.UNKNOWN_TYPE, lambda _: before + UNKNOWN_WORD)
+    return text.replaced(text.words(words, batch.events.type), *unknown)
 
 
 def items(batch: Batch) -> Text:
     """The item of each line; an extra line with other content names another one."""
+    named = item_ids(batch.world).take(pa.array(shown_item(batch)))
+    return text.replaced(named, *of_fault(batch, Fault.UNKNOWN_ITEM, unknown_item))
+
+
+def shown_item(batch: Batch) -> Ints:
+    """The number of the item that a line names."""
     events, staples = batch.events, batch.world.staples
     other = np.where(events.item == staples[0], staples[1], staples[0])
     is_other = batch.has(Fault.SAME_ID) & events.is_extra & (batch.feed <= Feed.APP)
-    named = _ids_of(batch.world).take(pa.array(np.where(is_other, other, events.item)))
-    return text.replaced(named, *of_fault(batch, Fault.UNKNOWN_ITEM, lambda key: f"X{key % 1_000_000:06d}"))
+    return np.where(is_other, other, events.item)
 
 
-@lru_cache(maxsize=4)
-def _ids_of(world: World) -> Text:
-    return item_ids(world)
+def unknown_item(key: int) -> str:
+    """An item that no catalogue knows."""
+    return f"X{key % 1_000_000:06d}"
 
 
 def units(batch: Batch) -> Ints:

@@ -32,4 +32,5 @@ def _lasting(world: World) -> pa.Table:
     """What of the catalogue does not change."""
     texts = dict(zip(("category_1", "category_2", "category_3"), world.categories(), strict=True))
     texts = {"name": world.names(), "description": world.descriptions(), **texts, "brand": world.brands()}
-    return pa.table({"item": item_ids(world), **{name: pa.array(told, pa.string()) for name, told in texts.items()}})
+    told = {name: pa.array(values, pa.string()).dictionary_encode() for name, values in texts.items()}
+    return pa.table({"item": item_ids(world), **told})

@@ -5,7 +5,6 @@ from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from affinity.core.vocabulary import EventType
 from affinity.simulate import text
@@ -18,15 +17,17 @@ from affinity.simulate.landing.batch import (
     File,
     broken,
     in_order,
-    items,
+    item_ids,
     of_fault,
+    shown_item,
     types,
+    unknown_item,
     written_ts,
     wrong,
 )
 from affinity.simulate.sessions import Feed
-from affinity.simulate.text import Text, iso
-from affinity.simulate.world import DEPARTMENTS, RANGES
+from affinity.simulate.text import Text
+from affinity.simulate.world import DEPARTMENTS, RANGES, World
 
 _HOUR_SECS = 3_600
 _WEB_WORDS = {EventType.VIEW: "view", EventType.SEARCH: "search", EventType.CART: "cart", EventType.REVIEW: "review"}
@@ -58,73 +59,80 @@ def _hourly(batch: Batch, lines_of: Callable[[Batch], Text]) -> Iterator[File]:
 
 
 def _web_lines(batch: Batch) -> Text:
+    """The account is named from the log-in on; from the drift day on there is one column more."""
     world, rows, events = batch.world, batch.rows, batch.events
     cookies = np.where(
         rows.customer < 0,
         world.draws.keys("bot", rows.customer) >> np.uint64(16),
         cookie(batch.config, rows.customer, rows.when),
     )
-    accounts = text.number(account_on(batch.config, rows.customer, rows.when)).take(pa.array(events.row))
-    stamp = text.replaced(iso(written_ts(batch)), *wrong(batch, "yesterday"))
-    drift = ""
+    ending = ['"}\n'] * 2
     if batch.day >= batch.config.drift_day:
-        variant = text.words(_DRIFT_WORDS, (cookies % np.uint64(2)).astype(np.int64)[events.row])
-        drift = text.spaced(',"ab":"', variant, '"')
+        ending = [f'","ab":"{word}"}}\n' for word in _DRIFT_WORDS]
+    anonymous = text.spaced('","cookie":"k', text.hexadecimal(cookies, 12))
+    account = text.number(account_on(batch.config, rows.customer, rows.when))
+    named = text.spaced(anonymous, '","account":"', account)
+    who = pa.concat_arrays([anonymous, named]).take(pa.array(events.row + len(rows) * events.has_account))
+    ts = written_ts(batch)
+    is_wrong, words = wrong(batch, "yesterday")
     return text.spaced(
         '{"id":"',
         text.hexadecimal(events.key),
         '","ts":"',
-        stamp,
-        '","type":"',
-        types(batch, _WEB_WORDS),
-        '","cookie":"k',
-        text.hexadecimal(cookies, 12).take(pa.array(events.row)),
-        text.only(text.spaced('","account":"', accounts), events.has_account),
-        _subject_of_click(batch, '","item":"', '","query":"', '","rating":"'),
-        '"',
-        drift,
-        "}\n",
+        text.replaced(text.dates(ts, "%Y-%m-%dT"), is_wrong, words),
+        text.replaced(text.clock(ts, "Z"), is_wrong, [""] * len(words)),
+        types(batch, _WEB_WORDS, '","type":"'),
+        who,
+        _about(batch, '","item":"', '","query":"'),
+        _stars(batch, '","rating":"'),
+        text.words(ending, (cookies % np.uint64(2)).astype(np.int64)).take(pa.array(events.row)),
     )
 
 
 def _app_lines(batch: Batch) -> Text:
+    """The user is always known, or was meant to be."""
     rows, events = batch.rows, batch.events
     ts = written_ts(batch)
     stamp = text.number(np.where(batch.has(Fault.MILLISECONDS), ts * 1_000, ts))
-    users = text.number(account_on(batch.config, rows.customer, rows.when)).take(pa.array(events.row))
-    users = text.spaced('"', users, '"')
+    users = text.spaced('"', text.number(account_on(batch.config, rows.customer, rows.when)), '"')
+    users = users.take(pa.array(events.row))
     users = text.replaced(users, *of_fault(batch, Fault.NULL_ID, lambda _: "null"))
     users = text.replaced(users, *of_fault(batch, Fault.BLANK_ID, lambda _: '"   "'))
     users = text.replaced(users, *of_fault(batch, Fault.ODD_ID, lambda key: f'"{_ODD_IDS[key % len(_ODD_IDS)]}"'))
+    devices = text.hexadecimal(device(batch.config, rows.customer, rows.when), 12)
     return text.spaced(
         '{"event":"',
         text.hexadecimal(events.key),
         '","epoch":',
         text.replaced(stamp, *wrong(batch, '"soon"')),
-        ',"action":"',
-        types(batch, _APP_WORDS),
-        '","device":"d',
-        text.hexadecimal(device(batch.config, rows.customer, rows.when), 12).take(pa.array(events.row)),
-        '","user":',
+        types(batch, _APP_WORDS, ',"action":"'),
+        text.spaced('","device":"d', devices, '","user":').take(pa.array(events.row)),
         users,
-        _subject_of_click(batch, ',"sku":"', ',"text":"', ',"stars":"'),
+        _about(batch, ',"sku":"', ',"text":"'),
+        _stars(batch, '","stars":"'),
         '"}\n',
     )
 
 
-def _subject_of_click(batch: Batch, item: str, query: str, rating: str) -> Text:
-    """What a click is about: a search has words, everything else an item, a review a rating too."""
-    events = batch.events
-    is_search, is_review = (events.type == CODE[kind] for kind in (EventType.SEARCH, EventType.REVIEW))
-    words = _queries().take(pa.array(batch.world.leaf[events.item]))
-    about = pc.if_else(pa.array(is_search), text.spaced(query, words), text.spaced(item, items(batch)))
-    closing = "" if rating.startswith('"') else '"'
-    stars = text.spaced(closing, rating, text.number(events.detail))
-    return text.spaced(about, text.only(stars, is_review))
+def _about(batch: Batch, item: str, query: str) -> Text:
+    """What a click is about: a search has words, everything else an item."""
+    is_search = batch.events.type == CODE[EventType.SEARCH]
+    leaf = batch.world.leaf[batch.events.item]
+    about = _abouts(batch.world, item, query)
+    position = np.where(is_search, len(batch.world.item) + leaf, shown_item(batch))
+    unknown = of_fault(batch, Fault.UNKNOWN_ITEM, lambda key: item + unknown_item(key))
+    return text.replaced(about.take(pa.array(position)), *unknown)
 
 
-@lru_cache(maxsize=1)
-def _queries() -> Text:
-    """What people type who look for a category."""
+@lru_cache(maxsize=4)
+def _abouts(world: World, item: str, query: str) -> Text:
+    """Every item and every query as they stand in a line."""
     kinds = [kind for department in DEPARTMENTS.values() for kind in department]
-    return pa.array([f"{line.lower()} {kind.lower()}" for kind in kinds for line in RANGES], pa.string())
+    queries = pa.array([f"{line.lower()} {kind.lower()}" for kind in kinds for line in RANGES], pa.string())
+    return pa.concat_arrays([text.spaced(item, item_ids(world)), text.spaced(query, queries)])
+
+
+def _stars(batch: Batch, rating: str) -> Text:
+    """The rating of a review, which ends what comes before it."""
+    stars = [None, *(f"{rating}{number}" for number in range(1, 6))]
+    return text.words(stars, batch.events.detail)

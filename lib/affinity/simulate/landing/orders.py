@@ -13,7 +13,7 @@ from affinity.simulate.events import CODE
 from affinity.simulate.faults import Fault
 from affinity.simulate.landing.batch import Batch, File, in_order, items, of_fault, pence, units, written_ts
 from affinity.simulate.params import CURRENCY
-from affinity.simulate.sessions import Rows, session_keys
+from affinity.simulate.sessions import Rows
 from affinity.simulate.text import decimals
 from affinity.simulate.world import World
 
@@ -26,7 +26,7 @@ def order_files(batch: Batch, suffix: str) -> Iterator[File]:
     kinds = text.words(("order", "return"), (events.type == CODE[EventType.RETURN]).astype(np.int64))
     columns = {
         "line_id": text.hexadecimal(events.key),
-        "order_id": text.spaced("O", text.hexadecimal(session_keys(world.draws, rows), 12)).take(pa.array(events.row)),
+        "order_id": text.spaced("O", text.hexadecimal(rows.key, 12)).take(pa.array(events.row)),
         "kind": text.replaced(kinds, *of_fault(batch, Fault.UNKNOWN_TYPE, lambda _: "gift")),
         "placed_at": pa.array(written_ts(batch) * 1_000_000).cast(pa.timestamp("us", "UTC")),
         "account": text.number(account_on(batch.config, rows.customer, rows.when)).take(pa.array(events.row)),

@@ -24,7 +24,6 @@ from affinity.simulate.landing.batch import (
     written_ts,
     wrong,
 )
-from affinity.simulate.sessions import session_keys
 
 HEADER = "LineRef,Receipt,Store,LocalTime,Card,SKU,Qty,Price,Kind"
 N_STORES = 12
@@ -39,13 +38,13 @@ def till_files(batch: Batch, suffix: str, *, in_pence: bool) -> Iterator[File]:
     is_refund = events.type == CODE[EventType.RETURN]
     quantity = text.number(np.where(is_refund, -1, 1) * units(batch))
     local = written_ts(batch) + _utc_offset(batch)[events.row]
-    stamp = text.spaced(text.dates(local, "%d/%m/%Y"), " ", text.times(local))
+    stamp = text.spaced(text.dates(local, "%d/%m/%Y"), " ", text.clock(local))
     price = pence(batch) * (100 if in_pence else 1)
     kinds = text.words(("S", "R"), is_refund.astype(np.int64))
     lines = text.spaced(
         text.hexadecimal(events.key),
         ",R",
-        text.hexadecimal(session_keys(world.draws, rows), 12).take(pa.array(events.row)),
+        text.hexadecimal(rows.key, 12).take(pa.array(events.row)),
         ",S",
         text.number(rows.customer % N_STORES, 2).take(pa.array(events.row)),
         ",",

@@ -8,8 +8,8 @@ import pyarrow as pa
 from affinity.simulate import text
 from affinity.simulate.events import TYPES, Events
 from affinity.simulate.faults import DISPOSITION, Fault
-from affinity.simulate.landing.batch import File
-from affinity.simulate.sessions import Feed, Rows, session_keys
+from affinity.simulate.landing.batch import File, item_ids
+from affinity.simulate.sessions import Feed, Rows
 from affinity.simulate.text import decimals
 from affinity.simulate.world import World
 
@@ -17,19 +17,19 @@ _WORDS = ("fault", "file", "event_id", "original_event_id", "expected_dispositio
 LEDGER = pa.schema([(name, pa.string()) for name in _WORDS]).insert(2, pa.field("line", pa.int64()))
 
 
-def event_table(rows: Rows, made: Events, world: World, feed: Feed) -> pa.Table:
+def event_table(world: World, rows: Rows, made: Events, feed: Feed) -> pa.Table:
     """``events``: what truly happened, once each, of what arrives on a day: no copies, true times and items."""
     return pa.table(
         {
             "event_id": text.hexadecimal(made.key),
             "customer": rows.customer[made.row],
-            "session": text.hexadecimal(session_keys(world.draws, rows)).take(pa.array(made.row)),
+            "session": text.hexadecimal(rows.key).take(pa.array(made.row)),
             "true_ts": pa.array(made.ts * 1_000_000).cast(pa.timestamp("us", "UTC")),
-            "type": text.words([str(kind) for kind in TYPES], made.type),
-            "item": text.only(text.number(np.maximum(made.item, 0), 6, "I"), made.item >= 0),
+            "type": text.few([str(kind) for kind in TYPES], made.type),
+            "item": text.coded(item_ids(world), made.item),
             "units": made.units,
             "unit_price": decimals(made.pence),
-            "channel": pa.array([feed.name.lower()]).take(pa.array(np.zeros(len(made), np.int64))),
+            "channel": text.few([feed.name.lower()], np.zeros(len(made), np.int64)),
         }
     )
 
