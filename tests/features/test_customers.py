@@ -19,7 +19,7 @@ def test_one_customer_by_hand(events_of):
     events = events_of(
         {"event_date": date(2011, 1, 1), "order_id": "a", "item_id": "tea", "amount": 10},
         {"event_date": date(2011, 1, 1), "order_id": "a", "item_id": "cup", "amount": 20},
-        {"event_date": date(2011, 3, 3), "order_id": "b", "item_id": "tea", "amount": 30},
+        {"event_date": date(2011, 3, 3), "order_id": "b", "item_id": "tea", "amount": 30, "quantity": Decimal(5)},
         {"event_date": date(2011, 5, 2), "order_id": "c", "item_id": "tea", "amount": 40},
         {"event_date": date(2011, 5, 3), "order_id": "x", "item_id": "tea", "amount": 5, "event_type": "return"},
         {"event_date": date(2011, 5, 31), "event_type": "view", "order_id": None, "amount": None},
@@ -39,6 +39,8 @@ def test_one_customer_by_hand(events_of):
         "n_lines": 4,
         "mean_gap_days": (151 - 30) / 2,
         "mean_order_amount": Decimal("33.3333"),
+        "mean_order_lines": 4 / 3,
+        "mean_line_quantity": 8 / 4,  # 1 + 1 + 5 + 1
         "frequency_30d": 1,  # 2 May is the first of the 30 days
         "monetary_30d_amount": Decimal(40),
         "frequency_90d": 2,  # 3 March is the first of the 90 days

@@ -18,7 +18,8 @@ def customer_features(events: DataFrame, *, as_of: date, currency: str | None = 
     Columns in: silver.events. Columns out: gold.customer_features without as_of_date and run_id; one row per customer
     with at least one purchase, anonymous events left out. Days are counted in the business zone and to ``as_of``;
     amounts are in ``currency``; ``mean_gap_days`` is null with one purchase day. An amount that is null counts as 0, a
-    purchase without order_id as an order of its own. With a ``currency`` only events in it count.
+    quantity that is null as 1, a purchase without order_id as an order of its own. With a ``currency`` only events in
+    it count.
 
     Distinct orders, items and days are sizes of sets, not ``count_distinct``: several of those multiply every line in
     an Expand, sets are merged on the map side and cost the one shuffle by customer. A set is bounded by the customer's
@@ -50,6 +51,7 @@ def _lines(events: DataFrame, *, as_of: date) -> DataFrame:
         F.when(is_purchase, F.col("item_id")).alias("bought_item"),
         F.when(is_purchase, F.col("event_date")).alias("bought_date"),
         F.when(is_purchase, F.coalesce("amount", F.lit(0))).alias("bought_amount"),
+        F.when(is_purchase, F.coalesce("quantity", F.lit(1))).alias("bought_quantity"),
         F.when(is_type(EventType.RETURN), F.col("amount")).alias("returned_amount"),
         *(is_recent.alias(f"is_recent_{n}d") for n, is_recent in zip(_RECENT_DAYS, recent, strict=True)),
     )
@@ -65,6 +67,7 @@ def _history() -> list[Column]:
         _n_distinct(F.col("bought_date")).alias("n_active_days"),
         _n_distinct(F.col("bought_item")).alias("n_items"),
         F.count("bought_order").alias("n_lines"),
+        F.sum("bought_quantity").alias("n_units"),
         _money("bought_amount").alias("monetary_amount"),
         _money("returned_amount").alias("returns_amount"),
     ]
@@ -106,6 +109,8 @@ def _described(history: DataFrame, *, as_of: date) -> DataFrame:
         "n_lines",
         mean_gap_days("first_date", "last_date", "n_active_days").alias("mean_gap_days"),
         (F.col("monetary_amount") / F.col("frequency")).cast(_MONEY).alias("mean_order_amount"),
+        (F.col("n_lines") / F.col("frequency")).alias("mean_order_lines"),
+        (F.col("n_units").cast("double") / F.col("n_lines")).alias("mean_line_quantity"),
         "frequency_30d",
         "monetary_30d_amount",
         "frequency_90d",

@@ -19,7 +19,7 @@ SHOP_AS_OF = date(2026, 1, 4)
 """Thirty days before the end of the simulated shop's demo: its windows hold no campaign."""
 SHOP_SETTINGS = (
     "jobs.train_propensity.horizon_days=30",
-    'jobs.train_segments.features=["frequency", "n_lines", "monetary_amount"]',
+    'jobs.train_segments.features=["mean_order_lines", "mean_line_quantity"]',
     "jobs.mine_rules.min_support=0.003",
     "jobs.mine_rules.min_confidence=0.1",
 )

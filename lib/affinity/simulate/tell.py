@@ -84,30 +84,37 @@ def show(shop: Shop, written: Written, secs: float) -> None:
     )
     console.print(f"  landing  {shop.landing}\n  truth    {shop.truth}\n", soft_wrap=True)
     if written.ceilings:
-        console.print(_table(written))
+        console.print(_ceilings(written))
     console.print(
-        "Expected is what the planted chances lead one to expect, realised what they reach on what was drawn: "
-        "models are held against the latter. docs/simulated-shop.md tells how to test a model of your own."
+        "Expected: what the planted chances promise. Realised: what they reach on what was drawn; models are held "
+        "against it. How to test a model of your own: docs/simulated-shop.md"
     )
 
 
 def show_findings(findings: Sequence[Mapping[str, Any]]) -> None:
     """Print what was found beside naive and best possible answers."""
-    table = Table(title="Found beside planted", title_justify="left", box=None, pad_edge=False)
-    for name in ("task", "measure", "naive", "found", "ceiling", "n", "compared with"):
-        table.add_column(name, justify="left" if name in ("task", "measure", "compared with") else "right")
+    table = _table("Found beside planted", "task", "measure", "naive", "found", "ceiling", "n")
     for row in findings:
-        figures = ("-" if row[key] is None else f"{row[key]:.3f}" for key in ("naive", "found", "ceiling"))
-        table.add_row(row["task"], row["metric"], *figures, f"{row['n']:,}", row["note"])
+        figures = (_figure(row[key]) for key in ("naive", "found", "ceiling"))
+        table.add_row(row["task"], row["metric"], *figures, f"{row['n']:,}")
     Console(highlight=False).print(table)
 
 
-def _table(written: Written) -> Table:
-    table = Table(title="How good the best possible answer is", title_justify="left", box=None, pad_edge=False)
-    for name in ("task", "window", "measure", "expected", "realised", "naive", "naive answer", "n"):
-        table.add_column(name, justify="left" if name in ("task", "measure", "naive answer") else "right")
+def _ceilings(written: Written) -> Table:
+    table = _table("How good an answer can be", "task", "window", "measure", "naive", "expected", "realised", "n")
     for row in written.ceilings:
-        figures = ("-" if value is None else f"{value:.3f}" for value in (row.expected, row.realised, row.baseline))
-        window = f"{row.horizon} days" if row.horizon else ""
-        table.add_row(row.task, window, row.metric, *figures, row.baseline_name, f"{row.n:,}")
+        figures = (_figure(value) for value in (row.baseline, row.expected, row.realised))
+        window = f"{row.horizon} days" if row.horizon else "-"
+        table.add_row(row.task, window, row.metric.replace("_", " "), *figures, f"{row.n:,}")
     return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for name in columns:
+        table.add_column(name, justify="left" if name in ("task", "window", "measure") else "right", no_wrap=True)
+    return table
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

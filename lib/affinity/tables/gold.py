@@ -38,6 +38,8 @@ CUSTOMER_FEATURES = _slice(
         Column("n_lines", "bigint", "Purchase lines, all history"),
         Column("mean_gap_days", "double", "Mean days between purchase days; null with one such day", nullable=True),
         Column("mean_order_amount", "decimal(18,4)", "Gross amount per order, all history"),
+        Column("mean_order_lines", "double", "Purchase lines per order, all history"),
+        Column("mean_line_quantity", "double", "Units per purchase line, all history"),
         Column("frequency_30d", "bigint", "Orders in the 30 days before as_of_date"),
         Column("monetary_30d_amount", "decimal(18,4)", "Gross amount in the 30 days before as_of_date"),
         Column("frequency_90d", "bigint", "Orders in the 90 days before as_of_date"),
