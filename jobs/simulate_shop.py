@@ -45,7 +45,7 @@ def simulate(
     settings = shop_config(size, sizes, {"seed": seed, "start_date": start and start.date()}, set_)
     shop = shop_of(settings, out, from_day, to_day, add=add)
     with tell.stopwatch() as seconds:
-        spark = plain_session(options.config_of(config, env, None, []), "affinity simulate")
+        spark = plain_session(lambda: options.config_of(config, env, None, []), "affinity simulate")
         written = tell.with_progress(spark, shop, add=add)
     tell.show(shop, written, seconds())
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -31,12 +32,15 @@ def spark_session(config: Config, root: Root) -> SparkSession:
     return spark
 
 
-def plain_session(config: Config, name: str) -> SparkSession:
-    """A session that writes files and needs neither a root nor Delta: that of spark-submit, or a local one."""
+def plain_session(config: Callable[[], Config], name: str) -> SparkSession:
+    """A session that writes files and needs neither a root nor Delta: that of spark-submit, or a local one.
+
+    Settings are asked for only where they are needed: code that was submitted as a zip has none beside it.
+    """
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
-    settings = {} if submitted else {**_local(config), **config.spark.conf}
+    settings = {} if submitted else {**_local(config()), **config().spark.conf}
     settings.pop("spark.jars", None)
     builder = SparkSession.builder.appName(name).config("spark.sql.session.timeZone", "UTC")
     for key, value in settings.items():

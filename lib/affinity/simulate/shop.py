@@ -164,7 +164,7 @@ def _taste_ceiling(context: SparkContext, shop: Shop, day: int) -> Ceiling:
     window = (day, day + horizon)
     # By falling purchases; ties by item.
     bought = _summed(context, shop, "items", ("item",)).sort_by([("n", "descending"), ("item", "ascending")])
-    popular = bought["item"].to_numpy()
+    popular = bought["item"].to_numpy()[: tastes.N_POPULAR]
     share = min(1.0, tastes.N_TASTED / shop.config.customers)
     n_tasks = -(-int(share * shop.config.customers) // _CUSTOMERS_PER_TASTE_TASK)
 

@@ -17,17 +17,18 @@ POPULARITY_EXPONENT = 0.6
 AFFINITY_SD = 2.6
 _LEAF_SHARE = 0.6  # of the variance of an item's affinity to a topic, common to its category
 _WEEK = 7
+_LISTED_AFTER_DAYS = 28
 _TABLES_KEPT = 16
 
 DEPARTMENTS = {
-    "Kitchen": ("Mugs", "Pans", "Knives", "Trays", "Jars"),
-    "Garden": ("Pots", "Seeds", "Tools", "Lanterns", "Feeders"),
-    "Bath": ("Towels", "Soaps", "Brushes", "Mats", "Candles"),
-    "Toys": ("Puzzles", "Blocks", "Dolls", "Games", "Kites"),
-    "Stationery": ("Pens", "Notebooks", "Cards", "Ribbons", "Stamps"),
-    "Textiles": ("Cushions", "Throws", "Curtains", "Aprons", "Bags"),
-    "Lighting": ("Lamps", "Bulbs", "Shades", "Garlands", "Torches"),
-    "Pantry": ("Teas", "Coffees", "Biscuits", "Jams", "Spices"),
+    "Kitchen": ("Mug", "Pan", "Knife", "Tray", "Jar"),
+    "Garden": ("Pot", "Trowel", "Rake", "Lantern", "Feeder"),
+    "Bath": ("Towel", "Soap", "Brush", "Mat", "Candle"),
+    "Toys": ("Puzzle", "Drum", "Doll", "Game", "Kite"),
+    "Stationery": ("Pen", "Notebook", "Card", "Ribbon", "Stamp"),
+    "Textiles": ("Cushion", "Throw", "Curtain", "Apron", "Bag"),
+    "Lighting": ("Lamp", "Bulb", "Shade", "Garland", "Torch"),
+    "Pantry": ("Teapot", "Honeypot", "Spoon", "Bottle", "Basket"),
 }
 RANGES = ("Everyday", "Craft", "Heritage", "Gift")
 _MATERIALS = ("oak", "steel", "linen", "glass", "cotton", "clay", "copper", "wool", "paper", "bamboo", "wax", "felt")
@@ -136,13 +137,14 @@ class World:
     def status(self, day: int) -> Ints:
         """What the catalogue of a day says of each item (``STATUSES``)."""
         changed = self.pence(self.item, day) != self.pence(self.item, max(day - 1, 0))
-        is_new = (self.launch_day > day - _WEEK) & (self.launch_day > 0)
-        return np.select([self.withdrawn_day <= day, is_new, changed], [3, 2, 1], 0)
+        monday = _WEEK * (day // _WEEK)
+        is_new = (self.launch_day > monday - _WEEK) & (self.launch_day > 0)
+        return np.select([self.withdrawn_day <= monday, is_new, changed], [3, 2, 1], 0)
 
     def listed(self, day: int) -> Ints:
-        """The items in the catalogue of a day."""
-        is_listed = (self.launch_day <= day) & (day < self.withdrawn_day + 28)
-        return np.flatnonzero(is_listed)
+        """The items in the catalogue of a day, the withdrawn ones for four weeks more; it changes on Mondays."""
+        monday = _WEEK * (day // _WEEK)
+        return np.flatnonzero((self.launch_day <= monday) & (monday < self.withdrawn_day + _LISTED_AFTER_DAYS))
 
     def categories(self) -> tuple[list[str], list[str], list[str]]:
         """The three levels of every item's category."""
@@ -178,7 +180,7 @@ class World:
         material = (len(_MATERIALS) * common + 3 * self._uniform("material")).astype(int) % len(_MATERIALS)
         use = (len(_USES) * common + 2 * self._uniform("use")).astype(int) % len(_USES)
         return [
-            (path.split("/")[2], _COLOURS[c], _MATERIALS[m], path.split("/")[1].removesuffix("s"), _USES[u])
+            (path.split("/")[2], _COLOURS[c], _MATERIALS[m], path.split("/")[1], _USES[u])
             for path, c, m, u in zip(third, colour, material, use, strict=True)
         ]
 

@@ -26,7 +26,7 @@ def row(sizes: tuple[str, ...] = ("bench", "large")) -> Iterator[Row]:
     OUT.mkdir(parents=True, exist_ok=True)
     config = load_config(overrides=["spark.master=local[2]"])
     begun = time.perf_counter()
-    spark = plain_session(config, "bench")
+    spark = plain_session(lambda: config, "bench")
     started = time.perf_counter() - begun
 
     def make() -> Sample:

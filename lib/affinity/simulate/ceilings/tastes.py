@@ -12,6 +12,8 @@ from affinity.simulate.world import World
 N_TASTED = 10_000
 """At most about so many customers are looked at."""
 TOP_K = 10
+N_POPULAR = 300
+"""So many of the most bought items are looked at for ten that a customer does not have."""
 RANKINGS = ("oracle", "redraw", "popularity")
 _AT_ONCE = 128
 _EPSILON = 1e-12
@@ -23,7 +25,7 @@ def relevant_items(world: World, who: Customers, orders: Rows, window: tuple[int
     ``window`` is [day, end). Relevant are the distinct items bought in it that are sold on its first day and were not
     bought before. ``oracle`` ranks by the true chances; ``redraw`` does so for as many other items drawn by the same
     chances, which is what was to be expected; ``popularity`` ranks by purchases before the window (``popular``: items
-    by falling purchases).
+    by falling purchases; the first 300 are looked at).
     """
     day, end = window
     lines = baskets.whole_baskets(world, orders)
@@ -63,11 +65,14 @@ def _figures(world: World, who: Customers, day: int, cells: list[Bools], popular
     seen, relevant = cells
     barred = seen | ~world.is_there(day)[None, :]
     score = np.where(barred, -1.0, _chances(world, who, day))
-    place_of = np.full(len(world.item), len(world.item))
-    place_of[popular] = np.arange(len(popular))
-    by_popularity = np.where(barred, -1.0, 1.0 / (1.0 + place_of))
-    redrawn = _redrawn(world, who.number, score, relevant.sum(axis=1))
-    return np.stack([ndcg(score, relevant), ndcg(score, redrawn), ndcg(by_popularity, relevant)], axis=1)
+    best, n_relevant = _best(score), relevant.sum(axis=1)
+    redrawn = _redrawn(world, who.number, score, n_relevant)
+    hits = [np.take_along_axis(items, best, axis=1) for items in (relevant, redrawn)]
+    oracle, redraw = (_ndcg(hit, np.arange(1, hit.shape[1] + 1)[None, :], n_relevant) for hit in hits)
+    # The most bought items that are not barred: the place of each among them is its rank.
+    rank = np.cumsum(~barred[:, popular], axis=1)
+    is_shown = ~barred[:, popular] & (rank <= TOP_K)
+    return np.stack([oracle, redraw, _ndcg(relevant[:, popular] & is_shown, rank, n_relevant)], axis=1)
 
 
 def _chances(world: World, who: Customers, day: int) -> Floats:
@@ -95,16 +100,20 @@ def ndcg(score: Floats, relevant: Bools) -> Floats:
     >>> ndcg(np.array([[0.2, 0.9, 0.5]]), np.array([[True, False, False]])).tolist()
     [0.5]
     """
+    hits = np.take_along_axis(relevant, _best(score), axis=1)
+    return _ndcg(hits, np.arange(1, hits.shape[1] + 1)[None, :], relevant.sum(axis=1))
+
+
+def _ndcg(hits: Bools, rank: Ints, n_relevant: Ints) -> Floats:
+    """nDCG@10 of hits at their ranks, given how many there could be."""
+    gained = (hits / np.log2(1.0 + np.maximum(rank, 1))).sum(axis=1)
+    most = np.cumsum(1 / np.log2(np.arange(2, TOP_K + 2)))
+    return np.asarray(gained / most[np.minimum(n_relevant, TOP_K) - 1])
+
+
+def _best(score: Floats) -> Ints:
+    """Positions of the ten greatest scores of each row in falling order."""
     k = min(TOP_K, score.shape[1])
-    best = _best(score, k)
-    discount = 1 / np.log2(np.arange(2, k + 2))
-    gained = (np.take_along_axis(relevant, best, axis=1) * discount).sum(axis=1)
-    most = np.cumsum(discount)[np.minimum(relevant.sum(axis=1), k) - 1]
-    return np.asarray(gained / most)
-
-
-def _best(score: Floats, k: int) -> Ints:
-    """Positions of the k greatest scores of each row in falling order."""
-    some = np.sort(np.argpartition(-score, k - 1, axis=1)[:, :k], axis=1)
+    some = np.sort(np.argpartition(score, score.shape[1] - k, axis=1)[:, -k:], axis=1)
     order = np.argsort(-np.take_along_axis(score, some, axis=1), axis=1, kind="stable")
     return np.take_along_axis(some, order, axis=1)
