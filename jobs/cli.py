@@ -177,6 +177,7 @@ def demo_shop(
     """Run the whole chain on a simulated shop, and show what was found beside what is planted."""
     from rich.console import Console
 
+    from affinity.core.vocabulary import Status
     from affinity.io import demo as shop
     from affinity.io.chain import exit_code
     from affinity.io.console import walk_with_progress
@@ -197,10 +198,11 @@ def demo_shop(
         results = walk_with_progress(platform, JOBS, [request], keep_open=True)
     if code := exit_code(results):
         raise typer.Exit(int(code))
-    if not truth_file(platform.root, shop.SHOP_AS_OF).is_file():
-        judge_published(platform, out / "truth", shop.SHOP_AS_OF)
+    noted = truth_file(platform.root, shop.SHOP_AS_OF)
+    if not noted.is_file() or any(result.status is not Status.NOTHING_TO_DO for result in results):
+        judge_published(platform, out / "truth")
     show_summary(platform.root, write_report(platform.root), Console(highlight=False))
-    show_findings(json.loads(truth_file(platform.root, shop.SHOP_AS_OF).read_text(encoding="utf-8")))
+    show_findings(json.loads(noted.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict
-from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,14 +13,10 @@ if TYPE_CHECKING:
     from affinity.io.platform import Platform
 
 Truth = Annotated[Path, typer.Option(help="The truth area of the shop: <out>/truth of `affinity simulate`.")]
-AsOf = Annotated[
-    datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Published date; the one that the truth was told for.")
-]
 
 
 def judge(
     truth: Truth,
-    as_of: AsOf = None,
     config: options.ConfigFile = None,
     env: options.Env = None,
     root: options.RootDir = None,
@@ -32,19 +27,18 @@ def judge(
 
     platform = options.platform_of(config, env, root, set_)
     try:
-        show_findings(judge_published(platform, truth, as_of.date() if as_of else None))
+        show_findings(judge_published(platform, truth))
     finally:
         platform.close()
 
 
-def judge_published(platform: "Platform", truth: Path, as_of: date | None) -> list[dict[str, object]]:
-    """Compare, note the result beside the reports, and give it."""
+def judge_published(platform: "Platform", truth: Path) -> list[dict[str, object]]:
+    """Compare at the date of the truth, note the result beside the reports, and give it."""
     from affinity.io.published import published_frames
     from affinity.io.report import truth_file
     from affinity.simulate.judge import customers_of, judged, truth_frames
 
     frames, day = truth_frames(platform.spark, truth)
-    day = as_of or day
     who = customers_of(frames["identities"], str(platform.root.key_file))
     found = [asdict(finding) for finding in judged(published_frames(platform, day), frames, who)]
     file = truth_file(platform.root, day)

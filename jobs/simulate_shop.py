@@ -46,7 +46,7 @@ def simulate(
     shop = shop_of(settings, out, from_day, to_day, add=add)
     with tell.stopwatch() as seconds:
         spark = plain_session(lambda: options.config_of(config, env, None, []), "affinity simulate")
-        written = tell.with_progress(spark, shop, add=add)
+        written = tell.with_progress(spark, shop)
     tell.show(shop, written, seconds())
 
 

@@ -29,7 +29,7 @@ def tiny(**changed: object) -> ShopConfig:
 
 def make(config: ShopConfig, out: Path, first: int = 0, end: int | None = None) -> Shop:
     """All blocks, then all days from the last to the first: any order will do."""
-    shop = Shop(config, out, first, end or config.days)
+    shop = Shop(config, out, first, end or config.days, begin=first)
     shop.make_room()
     n_blocks = -(-config.customers // blocks.SIZE)
     arrived = Rows.concat([blocks.sessions_of(shop, block) for block in reversed(range(n_blocks))])

@@ -24,6 +24,10 @@ from affinity.simulate.settings import shop_config, shop_of
         (["--size", "tiny", "--set", "faults.late=-0.1"], "faults.late: input should be greater than or equal to 0"),
         (["--size", "tiny", "--set", "faults.lat=0.1"], 'did you mean "late"'),
         (["--size", "tiny", "--set", "switch"], "expected name=value"),
+        (["--size", "tiny", "--set", "nonsense.seed=7"], "'nonsense.seed' is unknown"),
+        (["--size", "tiny", "--set", "faults.broken=0.7", "--set", "faults.same_id=0.7"], "is more than 1"),
+        (["--size", "tiny", "--items", "2000000"], "items: input should be less than or equal to 1000000"),
+        (["--size", "tiny", "--start", "9999-12-01"], "start_date: input should be less than or equal to"),
         (["--size", "tiny", "--from-day", "30", "--to-day", "30"], "0 <= --from-day < --to-day <= 60"),
         (["--size", "tiny", "--from-day", "-1"], "0 <= --from-day"),
         (["--size", "tiny", "--to-day", "61"], "a shop of 60 days"),
@@ -47,7 +51,7 @@ def test_a_folder_that_holds_something_is_refused(tmp_path: Path) -> None:
     config = shop_config("tiny", {}, {}, [])
     with pytest.raises(BadInput, match="is not empty"):
         shop_of(config, tmp_path, 0, None, add=False)
-    with pytest.raises(BadInput, match="something else than a simulated shop"):
+    with pytest.raises(BadInput, match="something else than a finished simulated shop"):
         shop_of(config, tmp_path, 0, None, add=True)
     with pytest.raises(BadInput, match="is a file"):
         shop_of(config, tmp_path / "mine.txt", 0, None, add=False)

@@ -31,7 +31,8 @@ def test_adjusted_rand_index_is_that_of_scikit_learn() -> None:
 def test_ndcg_is_that_of_scikit_learn() -> None:
     score, relevant = RNG.random((20, 50)), RNG.random((20, 50)) < 0.1
     relevant[:, 0] = True
-    ours = tastes.ndcg(score, relevant)
+    hits = np.take_along_axis(relevant, tastes.top(score), axis=1)
+    ours = tastes.ndcg(hits, np.arange(1, 11)[None, :], relevant.sum(axis=1))
     theirs = [ndcg_score(relevant[i : i + 1].astype(float), score[i : i + 1], k=10) for i in range(20)]
     assert ours == pytest.approx(theirs)
 
@@ -85,7 +86,7 @@ def _brute_auc(p: np.ndarray) -> float:  # type: ignore[type-arg]
 
 def test_bayes_labels_follow_the_likelihood_integrated_by_brute_force() -> None:
     who, life, orders = everybody(CONFIG)
-    posterior = segments._posterior(who, life, orders, 90)
+    posterior = segments.posterior(who, life, orders, 90)
     z = np.linspace(-6, 6, 2_001)
     weight = stats.norm.pdf(z) * (z[1] - z[0])
     for customer in (3, 17, 240):
@@ -98,6 +99,7 @@ def test_bayes_labels_follow_the_likelihood_integrated_by_brute_force() -> None:
             n, more, extra = len(before), int(before.lines.sum()) - len(before), int(before.extra_units.sum())
             evidence.append(
                 a.share
+                * a.tiers[who.tier[customer]]
                 * (stats.binom.pmf(browsed, idle.sum(), rate) * weight).sum()
                 * (stats.poisson.pmf(more, n * lines) * weight).sum()
                 * (stats.poisson.pmf(extra, (n + more) * units) * weight).sum()
@@ -108,7 +110,7 @@ def test_bayes_labels_follow_the_likelihood_integrated_by_brute_force() -> None:
 def test_expected_baskets_are_those_of_many_redraws() -> None:
     world = world_of(CONFIG)
     who, _, orders = everybody(CONFIG)
-    expected = rules._expected_baskets(world, orders)
+    expected = rules.expected_baskets(world, orders)
     counted = rules.counts(world, orders, baskets.whole_baskets(world, orders))
     complements = counted.slice(0, len(world.antecedents))
     for place, name in enumerate(("n_a", "n_ac", "n_c")):
@@ -144,3 +146,11 @@ def test_a_shop_made_by_spark_tells_all_ceilings(made: tuple[Shop, Written]) -> 
             assert row.expected is not None
             better = row.baseline - row.realised if row.metric == "log_loss" else row.realised - row.baseline
             assert better > 0
+
+
+def test_no_answer_beats_the_segments_ceiling_by_much() -> None:
+    # With the tier the observer is not worse than without it: the ceiling is one.
+    who, life, orders = everybody(CONFIG)
+    told = segments.labels(who, life, orders, 90)
+    label, true = told["bayes_archetype"].to_numpy(False), told["archetype"].to_numpy(False)
+    assert np.mean(label == true) > 0.6

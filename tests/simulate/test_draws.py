@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from affinity.simulate.customers import account, tastes
-from affinity.simulate.draws import Draws, choice, exponential, geometric, normal, poisson
+from affinity.simulate.draws import Draws, choice, exponential, normal, poisson
 from affinity.simulate.params import N_TOPICS, ShopConfig
 
 N = 200_000
@@ -45,12 +45,6 @@ def test_continuous_draws(drawn: np.ndarray, name: str, args: tuple[float, ...])
 @pytest.mark.parametrize("mean", [0.2, 2.5, 40.0])
 def test_poisson_is_the_inverse_distribution_function(mean: float) -> None:
     assert np.array_equal(poisson(UNIFORM, mean), stats.poisson(mean).ppf(UNIFORM).astype(int))
-
-
-def test_geometric_is_the_inverse_distribution_function() -> None:
-    # scipy counts from 1, by the chance of an end
-    expected = stats.geom(1 / 3.5).ppf(1 - UNIFORM).astype(int) - 1
-    assert np.array_equal(geometric(UNIFORM, 2.5), expected)
 
 
 def test_choice_keeps_shares() -> None:

@@ -4,11 +4,18 @@ import json
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pyarrow.parquet as pq
 import pytest
+from polars.testing import assert_frame_equal
+from pyspark.sql import SparkSession
 
+from affinity.core.errors import BadInput
 from affinity.simulate import blocks
+from affinity.simulate.params import ShopConfig
 from affinity.simulate.place import Shop
+from affinity.simulate.settings import shop_config, shop_of
+from affinity.simulate.shop import Written, simulate
 from tests.simulate.making import digests, everybody, make, tiny
 
 DAY = 40
@@ -62,13 +69,8 @@ def test_a_day_alone_is_that_day_of_a_longer_run(shop: Shop, tmp_path: Path) -> 
     assert len(of_day) > 20
     for table in ("events", "ledger"):
         part = f"{table}/day-{DAY:05d}.parquet"
-        kept = [_but_bots(pq.read_table(s.truth / part).to_pylist()) for s in (shop, alone)]
+        kept = [pq.read_table(s.truth / part).to_pylist() for s in (shop, alone)]
         assert kept[0] == kept[1]
-
-
-def _but_bots(rows: list[dict[str, object]]) -> list[dict[str, object]]:
-    """The bots' names stand on the first day that is written."""
-    return [row for row in rows if row.get("fault") != "bot"]
 
 
 def test_a_wrong_file_stands_until_its_correction_comes(tmp_path: Path) -> None:
@@ -94,3 +96,42 @@ def test_a_longer_span_changes_no_life() -> None:
     _, long, _ = everybody(tiny(days=90), 90)
     assert np.array_equal(short.bought, long.bought[:40])
     assert np.array_equal(short.browsed, long.browsed[:40])
+
+
+def test_added_days_make_the_shop_of_one_run(spark: SparkSession, made: tuple[Shop, Written], tmp_path: Path) -> None:
+    whole, written = made
+    for first, end in ((0, 41), (41, 60)):
+        added = simulate(spark, shop_of(whole.config, tmp_path / "shop", first, end, add=first > 0))
+    assert added.ceilings == written.ceilings
+    later = Shop(whole.config, tmp_path / "shop", 0, 60)
+    assert digests(later.landing) == digests(whole.landing)
+    for table in ("customers", "identities", "complements", "traps", "ledger", "events", "relevant_items", "ceilings"):
+        ours, theirs = (pl.read_delta(str(s.truth / table)) for s in (later, whole))
+        assert_frame_equal(ours, theirs, check_row_order=False)
+    with pytest.raises(BadInput, match="got --from-day 30"):
+        shop_of(whole.config, later.out, 30, 60, add=True)
+    with pytest.raises(BadInput, match=r"seed 1 \(wanted 2\)"):
+        shop_of(tiny(seed=2), later.out, 59, 60, add=True)
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"customers": 1, "items": 40, "days": 45},
+        {"customers": blocks.SIZE + 1, "items": 40, "days": 2, "seed": 2},
+        {"customers": 3, "items": 40, "days": 1, "bot_share": 0, "joined_share": 0},
+    ],
+    ids=["one customer", "one more than a block", "nobody yet"],
+)
+def test_the_smallest_shops(spark: SparkSession, sizes: dict[str, int], tmp_path: Path) -> None:
+    config = shop_config(None, {}, sizes, [])
+    shop = shop_of(config, tmp_path / "shop", 0, None, add=False)
+    written = simulate(spark, shop)
+    assert written.n_files == sum(1 for path in shop.landing.rglob("*") if path.is_file())
+    assert pl.read_delta(str(shop.truth / "ceilings")).schema["horizon"] == pl.Int64
+
+
+def test_the_great_bot_makes_a_third_of_all_events(tmp_path: Path) -> None:
+    shop = make(ShopConfig(customers=2_000, items=200, days=120), tmp_path)
+    customer = pl.read_parquet(shop.truth / "events" / "*.parquet")["customer"]
+    assert (customer == -1).mean() == pytest.approx(1 / 3, abs=0.02)

@@ -8,10 +8,10 @@ import numpy as np
 from affinity.simulate.customers import BURN_IN, Customers, wants_email
 from affinity.simulate.draws import Bools, Floats, Ints, Keys, normal
 from affinity.simulate.params import (
-    ARCHETYPES,
     CONTACT_DAYS,
     CONTACT_EVERY,
     CONTACT_FIRST,
+    EFFECTS,
     ORDERS_COEFFICIENT,
     RECENCY_COEFFICIENT,
     TIER_LOGIT,
@@ -25,7 +25,6 @@ _ORDERS_DAYS = 28
 _ONE, _ORDERS_MASK = np.uint64(1), np.uint64(2**_ORDERS_DAYS - 1)
 _HALF, _LOW = np.uint64(32), np.uint64(2**32 - 1)
 _LOG_RECENCY = np.log(np.arange(1.0, 66.0))
-_EFFECT = np.array([archetype.effect for archetype in ARCHETYPES])
 
 
 def recency(mask: Keys) -> Ints:
@@ -118,7 +117,7 @@ class Hazard:
         campaign = contact_day(day)
         if campaign is not None and treated is not False:
             reached = np.ones(len(mask)) if treated else self._arm(campaign) == 1
-            logit = logit + _EFFECT[self.customers.archetype_at(day)] * reached
+            logit = logit + EFFECTS[self.customers.archetype_at(day)] * reached
         return np.asarray(1.0 / (1.0 + np.exp(-logit)))
 
     def within(self, mask: Keys, day: int, days: int, *, treated: bool | None = None) -> Floats:

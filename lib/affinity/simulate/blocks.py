@@ -10,6 +10,7 @@ from affinity.simulate.landing import crm
 from affinity.simulate.place import COUNTS, Shop, write
 from affinity.simulate.sessions import Rows, orders_once, rows
 from affinity.simulate.truth.customers import contact_table, customer_table, hazard_table, identity_table, state_table
+from affinity.simulate.truth.days import delivery_table
 from affinity.simulate.world import world_of
 
 SIZE = 8_192
@@ -34,9 +35,17 @@ def sessions_of(shop: Shop, block: int) -> Rows:
         told = segments.labels(who, life, orders_once(made), day)
         shop.keep("segment_labels", part, told)
         shop.keep(f"{COUNTS}/segments", part, segments.counts(who, told))
-    for file in crm.snapshots(who, block, shop.first, shop.end):
-        write(shop.landing / file.path, file.content)
+    delivered = []
+    for day, file in crm.snapshots(who, block, shop.first, shop.end):
+        delivered.append((file.path, "crm", day, len(file.events), write(shop.landing / file.path, file.content)))
+    if delivered:
+        shop.keep("deliveries", deliveries_part(shop, f"{block:05d}"), delivery_table(delivered))
     return seen.take(seen.arrival >= shop.first)
+
+
+def deliveries_part(shop: Shop, block: str) -> str:
+    """Where a block notes its snapshots: apart from those of earlier days."""
+    return f"crm-{shop.first:05d}-{block}"
 
 
 def joined(shop: Shop, numbers: Ints, day: int) -> Customers:

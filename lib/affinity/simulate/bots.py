@@ -9,16 +9,16 @@ from affinity.core.vocabulary import EventType
 from affinity.simulate.baskets import Lines
 from affinity.simulate.behaviour import live
 from affinity.simulate.customers import customers
-from affinity.simulate.draws import Ints, unit
-from affinity.simulate.events import CART_SHARE, CODE, VIEW_SHARE, Events, midnights
+from affinity.simulate.draws import Draws, Ints, Keys, unit
+from affinity.simulate.events import CODE, Events, events, midnights
 from affinity.simulate.params import FOREVER, ShopConfig
-from affinity.simulate.sessions import SEARCH_SHARE, Deed, Feed, Rows, rows
-from affinity.simulate.world import STAPLE_CHANCES, World
+from affinity.simulate.sessions import EVENT_FEEDS, Deed, Feed, Rows, rows
+from affinity.simulate.world import World, world_of
 
 CUSTOMERS_PER_BOT = 5_000
 _FIRST_SECOND, _LAST_SECOND = 2 * 3_600, 86_399
-_SMALL_MEAN = 80
-_REFERENCE_CUSTOMERS, _REFERENCE_DAYS = 4_000, 60
+_SMALL_MEAN, _ACTIVE_SHARE = 80, 1 / 3
+_REFERENCE_CUSTOMERS, _REFERENCE_DAYS = 4_000, 120
 
 
 def bots(config: ShopConfig) -> Ints:
@@ -26,6 +26,11 @@ def bots(config: ShopConfig) -> Ints:
     if not config.bot_share:
         return np.zeros(0, np.int64)
     return -1 - np.arange(2 + config.customers // CUSTOMERS_PER_BOT)
+
+
+def bot_cookies(config: ShopConfig, numbers: Ints) -> Keys:
+    """The cookies of bots."""
+    return Draws(config.seed).keys("bot", numbers) >> np.uint64(16)
 
 
 def joined(config: ShopConfig, day: int) -> float:
@@ -36,27 +41,25 @@ def joined(config: ShopConfig, day: int) -> float:
 
 @lru_cache(maxsize=4)
 def human_events_per_day(config: ShopConfig) -> float:
-    """Mean events of a customer who has joined, per day: what the first thousands of customers do in two months.
+    """Mean events of a customer who has joined, per day: what the first thousands of customers do in four months.
 
-    They live the same lives in a shop of any size and span, so the bots of a day depend on neither.
+    They live the same lives in a shop of any number of customers and days, so the bots of a day depend on neither.
     """
     who = customers(config, np.arange(_REFERENCE_CUSTOMERS))
     made = rows(who, live(who, _REFERENCE_DAYS))
-    of_deed = {deed: made.take((made.deed == deed) & (made.delivery == 0)) for deed in Deed}
-    browsing, clicks, orders = (of_deed[deed] for deed in (Deed.BROWSE, Deed.CLICKS, Deed.ORDER))
-    n_events = float(browsing.lines.sum() + SEARCH_SHARE * len(browsing))
-    n_events += float((VIEW_SHARE + CART_SHARE) * clicks.lines.sum() + (1 - CART_SHARE) * len(clicks))
-    n_events += float(orders.lines.sum() + STAPLE_CHANCES.sum() * len(orders))
-    n_events += sum(len(of_deed[deed]) for deed in (Deed.RETURN, Deed.REVIEW, Deed.NEWSLETTER, Deed.CAMPAIGN))
+    made = made.take((made.delivery == 0) & (made.when < _REFERENCE_DAYS))
+    reference = world_of(config.model_copy(update={"days": _REFERENCE_DAYS}))
+    n_events = sum(len(events(reference, made.take(made.feed == feed), feed)) for feed in EVENT_FEEDS)
     alive = np.maximum(_REFERENCE_DAYS - np.maximum(who.join_day, 0), 0).sum()
     return n_events / float(alive)
 
 
 def n_views(config: ShopConfig, numbers: Ints, world: World, day: int) -> Ints:
     """Events of each bot on a day: of the great one by what customers are expected to do, of the others 40 to 120."""
-    share = config.bot_share / max(1 - config.bot_share, 1e-9)
-    great = round(share * human_events_per_day(config) * joined(config, day))
-    active = world.draws.uniform("bot active", numbers, day) < 1 / 3
+    share = config.bot_share / (1 - config.bot_share)
+    others = human_events_per_day(config) * joined(config, day) + (len(numbers) - 1) * _SMALL_MEAN * _ACTIVE_SHARE
+    great = round(share * others)
+    active = world.draws.uniform("bot active", numbers, day) < _ACTIVE_SHARE
     small = (_SMALL_MEAN * (0.5 + world.draws.uniform("bot views", numbers, day))).astype(np.int64)
     return np.where(numbers == -1, great, np.where(active, small, 0))
 
@@ -93,7 +96,7 @@ def _views(world: World, day: int, lines: Lines, second: Ints, keys: Ints) -> Ev
     return Events(
         row=lines.row,
         key=keys,
-        ts=midnights(world.config, world.config.days + 60)[day] + second,
+        ts=midnights(world.config)[day] + second,
         type=zeros + CODE[EventType.VIEW],
         item=lines.item,
         has_account=zeros.astype(np.bool_),

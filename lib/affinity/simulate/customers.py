@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from affinity.simulate.draws import Bools, Draws, Floats, Ints, Keys, choice, exponential, normal
-from affinity.simulate.params import ARCHETYPES, FOREVER, N_TOPICS, NEVER, TRAIT_SD, ShopConfig
+from affinity.simulate.params import ARCHETYPES, FOREVER, N_TOPICS, NEVER, TIER_SHARES, TRAIT_SD, TRAITS, ShopConfig
 
 BURN_IN = 28
 """Days lived before the span, so that its first day is a day like others."""
@@ -14,9 +14,7 @@ COOKIE_DAYS, DEVICE_DAYS = 90, 400
 """How long a browser keeps its cookie and a phone is kept."""
 
 _SHARES = np.array([archetype.share for archetype in ARCHETYPES])
-_TIERS = np.array([archetype.tiers for archetype in ARCHETYPES])
 _GROUP_B = np.array([archetype.group_b for archetype in ARCHETYPES])
-_TRAITS = np.log([[a.browse, a.lines - 1, a.units - 1] for a in ARCHETYPES])
 N_TRAITS = 3
 COUNTRIES = ("GB", "IE", "FR", "DE")
 _COUNTRY_SHARES = np.array([0.88, 0.05, 0.04, 0.03])
@@ -43,7 +41,7 @@ class Customers:
 
     def traits(self, *, after: bool = False) -> Floats:
         """Customers by (log browsing rate, log of lines less one, log of units less one); ``after`` the switch."""
-        centre = _TRAITS[self.archetype_after if after else self.archetype]
+        centre = TRAITS[self.archetype_after if after else self.archetype]
         return np.asarray(centre + TRAIT_SD * self.noise)
 
     def uniform(self, what: str) -> Floats:
@@ -71,7 +69,7 @@ def customers(config: ShopConfig, number: Ints) -> Customers:
         archetype=archetype,
         switch_day=np.where(switches, 30 + (FOREVER * uniform("switch day")).astype(np.int64), NEVER),
         archetype_after=np.where(switches, another, archetype),
-        tier=choice(uniform("tier"), _TIERS[archetype]),
+        tier=choice(uniform("tier"), TIER_SHARES[archetype]),
         is_group_b=uniform("group") < _GROUP_B[archetype],
         noise=normal(draws.uniform("trait", number[:, None], traits)),
     )

@@ -6,13 +6,12 @@ from datetime import timedelta
 import numpy as np
 import pyarrow as pa
 
-from affinity.simulate import landing
+from affinity.simulate import landing, text
 from affinity.simulate.baskets import Lines
-from affinity.simulate.blocks import main_cut
-from affinity.simulate.bots import bots, joined_with
+from affinity.simulate.bots import bot_cookies, bots, joined_with, n_views
 from affinity.simulate.ceilings import rules
 from affinity.simulate.customers import customers
-from affinity.simulate.draws import Draws, Ints
+from affinity.simulate.draws import Ints
 from affinity.simulate.events import Events, events
 from affinity.simulate.faults import Fault, with_faults
 from affinity.simulate.landing.batch import Batch, File
@@ -33,8 +32,7 @@ class Day:
         self._events: list[pa.Table] = []
         self._ledger: list[pa.Table] = []
         self._orders: list[tuple[Rows, Ints, Ints]] = []
-        self._bought = np.zeros(len(self.world.item), np.int64)
-        self._delivered: list[tuple[str, str, int, int]] = []
+        self._delivered: list[tuple[str, str, int, int, int]] = []
 
     @property
     def n_files(self) -> int:
@@ -77,13 +75,11 @@ class Day:
                 self._put(feed.name.lower(), file, n_lines=len(file.events))
 
     def _count_orders(self, arrived: Rows, true: Events) -> None:
-        """Keep what the orders say of planted pairs, and which items were bought before the great cut."""
+        """Keep the orders and their items, for what they say of planted pairs and of what sells."""
         is_order = (arrived.deed == Deed.ORDER) & ((arrived.delivery & Delivery.COPY) == 0)
         kept = is_order[true.row]
         items, position = true.item[kept], np.cumsum(is_order) - 1
         self._orders.append((arrived.take(is_order), position[true.row[kept]], items))
-        is_before = arrived.when[true.row[kept]] < (main_cut(self.shop) or 0)
-        self._bought += np.bincount(items[is_before], minlength=len(self._bought))
 
     def _rules(self) -> pa.Table:
         orders, rows, items = zip(*self._orders, strict=True)
@@ -91,6 +87,13 @@ class Day:
         row = np.concatenate([some + start for some, start in zip(rows, starts, strict=False)])
         lines = Lines(row, np.zeros(len(row), np.int64), np.concatenate(items))
         return rules.counts(self.world, Rows.concat(list(orders)), lines)
+
+    def _bought(self) -> pa.Table:
+        """Lines by item and day of the order."""
+        days = np.concatenate([orders.when[row] for orders, row, _ in self._orders])
+        items = np.concatenate([items for *_, items in self._orders])
+        pairs, n = np.unique(days * len(self.world.item) + items, return_counts=True)
+        return pa.table({"item": pairs % len(self.world.item), "day": pairs // len(self.world.item), "n": n})
 
     def _is_corrected(self, feed: Feed) -> bool:
         return bool(is_corrected(self.shop.config, np.array([feed]), np.array([self.day]))[0])
@@ -114,24 +117,25 @@ class Day:
     def _put(self, feed: str, file: File, *, n_lines: int) -> None:
         n_bytes = write(self.shop.landing / file.path, file.content)
         self.n_lines, self.n_bytes = self.n_lines + n_lines, self.n_bytes + n_bytes
-        self._delivered.append((file.path, feed, len(file.events), n_bytes))
+        self._delivered.append((file.path, feed, self.day, len(file.events), n_bytes))
 
     def _note_what_is_common(self) -> None:
-        """Faults that are not of one line: the bots' names on the first day, a new column on another."""
-        config = self.shop.config
-        if self.day == self.shop.first:
-            keys = Draws(config.seed).keys("bot", bots(config))
-            self._ledger += [ledger_row(Fault.BOT, "web", f"k{int(key) >> 16:012x}") for key in keys]
+        """Faults that are not of one line: the bots of the day, and on one day a new column."""
+        config, world = self.shop.config, self.world
+        date = config.start_date + timedelta(days=self.day)
+        numbers = bots(config)
+        active = numbers[n_views(config, numbers, world, self.day) > 0]
+        names = text.hexadecimal(bot_cookies(config, active), 12).to_pylist()
+        self._ledger += [ledger_row(Fault.BOT, f"web/{date}", f"k{name}") for name in names]
         if self.day == config.drift_day:
-            date = config.start_date + timedelta(days=self.day)
-            paths = (f"web/{date}", f"orders/orders-{date}.parquet")
-            self._ledger += [ledger_row(Fault.SCHEMA_DRIFT, path) for path in paths]
+            files = {path.rpartition("/")[0] if feed == "web" else path for path, feed, *_ in self._delivered}
+            drifting = sorted(path for path in files if path in (f"web/{date}", f"orders/orders-{date}.parquet"))
+            self._ledger += [ledger_row(Fault.SCHEMA_DRIFT, path) for path in drifting]
 
     def _keep(self) -> None:
         part = f"day-{self.day:05d}"
         self.shop.keep("events", part, pa.concat_tables(self._events))
         self.shop.keep("ledger", part, pa.concat_tables(self._ledger))
-        self.shop.keep("deliveries", part, delivery_table(self._delivered, self.day))
+        self.shop.keep("deliveries", part, delivery_table(self._delivered))
         self.shop.keep(f"{COUNTS}/rules", part, self._rules())
-        bought = np.flatnonzero(self._bought)
-        self.shop.keep(f"{COUNTS}/items", part, pa.table({"item": bought, "n": self._bought[bought]}))
+        self.shop.keep(f"{COUNTS}/items", part, self._bought())

@@ -127,12 +127,6 @@ def poisson(uniforms: Floats, mean: Floats | float, most: int = 200) -> Ints:
     return counts
 
 
-def geometric(uniforms: Floats, mean: Floats | float) -> Ints:
-    """Geometric counts from 0 with the given mean."""
-    share = np.asarray(mean, np.float64) / (1.0 + np.asarray(mean, np.float64))
-    return np.floor(np.log(uniforms) / np.log(share)).astype(np.int64)
-
-
 def choice(uniforms: Floats, shares: Floats) -> Ints:
     """Positions drawn by their shares, which are normalised: the same for all (1-d) or one row each (2-d)."""
     bounds = np.cumsum(shares, axis=-1)

@@ -25,6 +25,8 @@ VIEW_SHARE, CART_SHARE, LOGIN_SHARE = 0.25, 0.4, 0.5
 _OPEN = np.array([0.30, 0.25, 0.15, 0.20, 0.10, 0.45])
 _CLICK = 0.3
 _DAY_SECS = 86_400
+LONGEST_DELAY_DAYS = 60
+"""Nothing comes longer after the last day of the span: returns, reviews, corrections."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,12 @@ def events(world: World, rows: Rows, feed: Feed) -> Events:
 
 
 @lru_cache(maxsize=4)
-def midnights(config: ShopConfig, n_days: int) -> Ints:
+def midnights(config: ShopConfig) -> Ints:
     """Epoch seconds from which wall-clock seconds of each day count; right for all times after two in the morning."""
     zone = ZoneInfo(ZONE)
     noons = [
         datetime(day.year, day.month, day.day, 12, tzinfo=zone)
-        for day in (config.start_date + timedelta(days=n) for n in range(n_days))
+        for day in (config.start_date + timedelta(days=n) for n in range(config.days + LONGEST_DELAY_DAYS))
     ]
     return np.array([int(noon.timestamp()) - _DAY_SECS // 2 for noon in noons])
 
@@ -97,7 +99,7 @@ def _made(world: World, rows: Rows, lines: baskets.Lines, type_: Ints, second: I
     """Events at local seconds of the day of their sessions, in order of sessions and lines."""
     n = len(lines.row)
     day = rows.when[lines.row]
-    ts = midnights(world.config, _horizon(world.config))[day] + np.minimum(second, _DAY_SECS - 1)
+    ts = midnights(world.config)[day] + np.minimum(second, _DAY_SECS - 1)
     zeros = np.zeros(n, np.int64)
     return Events(
         row=lines.row,
@@ -112,10 +114,6 @@ def _made(world: World, rows: Rows, lines: baskets.Lines, type_: Ints, second: I
         fault=zeros,
         is_extra=zeros.astype(np.bool_),
     )
-
-
-def _horizon(config: ShopConfig) -> int:
-    return config.days + 60
 
 
 def _step(row: Ints) -> Ints:

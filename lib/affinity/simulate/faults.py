@@ -12,7 +12,9 @@ from affinity.simulate.params import ShopConfig
 from affinity.simulate.sessions import LATE_DAYS, Delivery, Feed, Rows
 
 NOT_READ = "not_read"
-"""Disposition of what a manifest keeps a platform from reading: a file that came again, or was replaced."""
+"""Disposition of a file that came again: a manifest knows it by its bytes."""
+SUPERSEDED = "superseded"
+"""Disposition of what a wrong file brought, once its correction lies in its place."""
 
 
 class Fault(IntEnum):
@@ -62,7 +64,7 @@ DISPOSITION = {
     Fault.HUGE_PRICE: Disposition.QUARANTINED,
     Fault.BOT: Disposition.ACCEPTED,
     Fault.FILE_AGAIN: NOT_READ,
-    Fault.FILE_CORRECTED: NOT_READ,
+    Fault.FILE_CORRECTED: SUPERSEDED,
     Fault.SCHEMA_DRIFT: Disposition.ACCEPTED,
 }
 """What a right platform makes of the line, or of the file."""

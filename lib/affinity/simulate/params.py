@@ -3,15 +3,14 @@
 from collections.abc import Mapping
 from datetime import date
 from types import MappingProxyType
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from affinity.core.settings import Settings
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Size = Annotated[int, Field(ge=1)]
 
 ZONE = "Europe/London"
 CURRENCY = "GBP"
@@ -42,6 +41,11 @@ ARCHETYPES = (
     Archetype("stockers", 0.15, 0.005, 8.0, 5.0, (0.20, 0.40, 0.30, 0.10), 0.00, 0.60),
     Archetype("enthusiasts", 0.15, 0.060, 3.2, 2.2, (0.00, 0.20, 0.40, 0.40), -0.70, 0.40),
 )
+NAMES = tuple(archetype.name for archetype in ARCHETYPES)
+TRAITS = np.log([[a.browse, a.lines - 1, a.units - 1] for a in ARCHETYPES])
+"""Archetypes by (log browsing rate, log of lines less one, log of units less one)."""
+EFFECTS = np.array([archetype.effect for archetype in ARCHETYPES])
+TIER_SHARES = np.array([archetype.tiers for archetype in ARCHETYPES])
 TRAIT_SD = 0.20
 """Spread of a customer's log browsing rate, log lines and log units around those of the archetype."""
 
@@ -85,18 +89,35 @@ class FaultRates(Settings):
     negative_price: Share = Field(default=0.0005, description="Order and till lines with a negative price")
     huge_price: Share = Field(default=0.0002, description="Order and till lines with a price beyond any money")
 
-
-NO_FAULTS = FaultRates(**dict.fromkeys(FaultRates.model_fields, 0.0))
+    @model_validator(mode="after")
+    def _are_shares_of_one_whole(self) -> Self:
+        """A session or a line has one fault at most."""
+        of_files = ("delivered_twice", "file_again", "file_corrected")
+        of_sessions = ("late", "too_late")
+        of_lines = [name for name in type(self).model_fields if name not in (*of_files, *of_sessions)]
+        for names in (of_sessions, of_lines):
+            if sum(getattr(self, name) for name in names) > 1:
+                raise ValueError(f"{' + '.join(names)} is more than 1")
+        return self
 
 
 class ShopConfig(Settings):
     """One shop: sizes, seed and shares. Equal settings give equal content, on any machine and cut in any way."""
 
-    customers: Size = Field(description="Customers of the shop, those included who join during or after the span")
-    items: int = Field(ge=40, description="Items of the catalogue, those included that are launched later")
-    days: Size = Field(description="Days of the span")
+    customers: int = Field(
+        ge=1, le=40_000_000, description="Customers of the shop, those included who join during or after the span"
+    )
+    items: int = Field(
+        ge=40, le=1_000_000, description="Items of the catalogue, those included that are launched later"
+    )
+    days: int = Field(ge=1, le=3_650, description="Days of the span")
     seed: int = Field(default=1, ge=0, description="Another seed is another shop of the same kind")
-    start_date: date = Field(default=date(2025, 10, 6), description="First day; a Monday keeps the weekly rhythm")
+    start_date: date = Field(
+        default=date(2025, 10, 6),
+        ge=date(1970, 1, 5),
+        le=date(2200, 1, 1),
+        description="First day; a Monday keeps the weekly rhythm",
+    )
     joined_share: Share = Field(default=0.75, description="Customers there from the first day; the others join later")
     launched_share: Share = Field(default=0.9, description="Items there from the first day")
     withdrawn_share: Share = Field(default=0.08, description="Items that are withdrawn one day")

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,19 +13,22 @@ from affinity.simulate.params import ShopConfig
 
 _UNIQUE = ("event_id", "session", "line_id", "order_id")
 COUNTS = "_counts"
-"""Counts that the ceilings are made from; removed when they are."""
-_OF_CUSTOMERS = ("customers", "identities", "states", "hazard_sample", "contacts", "segment_labels", "relevant_items")
-_TOLD_ANEW = (*_OF_CUSTOMERS, "items", "complements", "traps", "parameters", "ceilings", COUNTS)
+"""Counts that the ceilings are made from; kept, so that days can be added."""
+_TOLD_ANEW = ("customers", "identities", "states", "hazard_sample", "contacts", "segment_labels", "relevant_items")
 
 
 @dataclass(frozen=True)
 class Shop:
-    """One shop at one place, and its days [first, end) that are written; what the tasks on the workers are told."""
+    """One shop at one place, and its days [first, end) that are written; what the tasks on the workers are told.
+
+    ``begin`` is the first day that lies there at the end: before ``first`` where days are added.
+    """
 
     config: ShopConfig
     out: Path
     first: int
     end: int
+    begin: int = 0
 
     @property
     def landing(self) -> Path:
@@ -43,7 +46,7 @@ class Shop:
 
     def make_room(self) -> None:
         """Forget the truth that is told anew up to the new end; days and their files stay."""
-        for table in _TOLD_ANEW:
+        for table in (*_TOLD_ANEW, f"{COUNTS}/propensity", f"{COUNTS}/segments"):
             shutil.rmtree(self.truth / table, ignore_errors=True)
         self.landing.mkdir(parents=True, exist_ok=True)
         self.truth.mkdir(parents=True, exist_ok=True)
@@ -52,17 +55,17 @@ class Shop:
         """Make the parts of each truth table one Delta table; its log begins anew with what lies there now."""
         from deltalake import convert_to_deltalake  # on the driver alone: workers start sooner without
 
-        shutil.rmtree(self.truth / COUNTS, ignore_errors=True)
-        for table in sorted(path for path in self.truth.iterdir() if path.is_dir()):
+        for table in sorted(path for path in self.truth.iterdir() if path.is_dir() and path.name != COUNTS):
             shutil.rmtree(table / "_delta_log", ignore_errors=True)
             convert_to_deltalake(str(table))
 
 
-def check(shop: Shop, *, add: bool) -> None:
-    """Refuse days outside the span, and a folder that holds something, unless days are added to the shop there.
+def placed(shop: Shop, *, add: bool) -> Shop:
+    """The shop with the day at which its files begin.
 
     Raises:
-        BadInput: whatever is wrong; nothing was written.
+        BadInput: days outside the span; a folder that holds something, unless the next days of the very shop in it
+            are to be added. Nothing was written.
     """
     if not 0 <= shop.first < shop.end <= shop.config.days:
         raise BadInput(
@@ -72,29 +75,35 @@ def check(shop: Shop, *, add: bool) -> None:
     out = shop.out
     if out.exists() and not out.is_dir():
         raise BadInput(f"{out} is a file. Expected a new or empty folder for the shop: pass another --out.")
-    is_empty = not out.is_dir() or not any(out.iterdir())
-    if not is_empty and not add:
+    if not out.is_dir() or not any(out.iterdir()):
+        return replace(shop, begin=shop.first)
+    if not add:
         raise BadInput(
             f"Folder {out} is not empty. Expected a new or empty one, so that no file of another shop lies among those "
             "of this one: pass another --out, or --add to write further days of the shop that lies there."
         )
-    if not is_empty:
-        _check_same(shop)
-
-
-def _check_same(shop: Shop) -> None:
-    parameters = shop.truth / "parameters"
-    if not parameters.is_dir():
-        raise BadInput(f"Folder {shop.out} holds something else than a simulated shop: pass another --out.")
-    rows = pq.read_table(sorted(parameters.glob("*.parquet"))[0]).to_pylist()
-    told = {row["name"]: row["value"] for row in rows}
+    told = _told(shop)
     wanted = {name: str(value) for name, value in settings_of(shop.config).items()}
     other = [f"{name} {told.get(name)} (wanted {value})" for name, value in wanted.items() if told.get(name) != value]
     if other:
         raise BadInput(
-            f"The shop in {shop.out} was made with other settings: {', '.join(other)}. Days can be added with equal "
+            f"The shop in {out} was made with other settings: {', '.join(other)}. Days can be added with equal "
             "settings only: pass them, or another --out."
         )
+    if int(told["end_day"]) != shop.first:
+        raise BadInput(
+            f"The shop in {out} ends before day {told['end_day']}, so the next day to add is that one, got --from-day "
+            f"{shop.first}."
+        )
+    return replace(shop, begin=int(told["first_day"]))
+
+
+def _told(shop: Shop) -> dict[str, str]:
+    """What lies there of settings and days."""
+    parts = sorted((shop.truth / "parameters").glob("*.parquet"))
+    if not parts:
+        raise BadInput(f"Folder {shop.out} holds something else than a finished simulated shop: pass another --out.")
+    return {row["name"]: row["value"] for row in pq.read_table(parts[0]).to_pylist()}
 
 
 def settings_of(config: ShopConfig) -> dict[str, object]:

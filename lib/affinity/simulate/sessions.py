@@ -14,7 +14,7 @@ LATE_DAYS, TOO_LATE_DAYS = 30, 40
 """What arrives within 30 days is late, beyond it too late for a platform that waits a month."""
 RETURN_SHARE, REVIEW_SHARE, SEARCH_SHARE = 0.06, 0.05, 0.3
 _BROWSED_EXTRA = 0.7
-_SLOTS = 2
+_SLOTS = 4
 
 
 class Feed(IntEnum):
@@ -51,6 +51,8 @@ class Delivery(IntFlag):
 
 
 EVENT_FEEDS = (Feed.WEB, Feed.APP, Feed.TILLS, Feed.ORDERS, Feed.EMAIL)
+_SLOT = {Deed.BROWSE: 0, Deed.ORDER: 1, Deed.NEWSLETTER: 2, Deed.CAMPAIGN: 2, Deed.NEWS: 3}
+"""Sessions of a customer and a day that are told apart: browsing, an order and all that follows, mail, news."""
 DAILY = (Feed.TILLS, Feed.ORDERS, Feed.EMAIL)
 """Feeds with one file per day."""
 
@@ -188,7 +190,7 @@ def _news(customers: Customers) -> list[Rows]:
 
 def _made(customers: Customers, position: Ints, day: Ints, deed: Deed) -> Rows:
     nothing, number = np.zeros(len(day), np.int64), customers.number[position]
-    key = customers.draws.keys("session", number, day * _SLOTS + (deed != Deed.BROWSE))
+    key = customers.draws.keys("session", number, day * _SLOTS + _SLOT[deed])
     return Rows(number, day, day, day, nothing + deed, nothing, nothing, nothing, nothing, key)
 
 

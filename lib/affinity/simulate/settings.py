@@ -35,8 +35,8 @@ def shop_config(
         name, separator, value = assignment.partition("=")
         if not separator:
             raise BadInput(f"Setting {assignment!r} cannot be read: expected name=value, as in seed=7.")
-        group, _, inner = name.rpartition(".")
-        (faults if group == "faults" else wanted)[inner or name] = value
+        is_fault = name.startswith("faults.")
+        (faults if is_fault else wanted)[name.removeprefix("faults.")] = value
     if faults:
         wanted["faults"] = faults
     return _validated(wanted)
@@ -65,6 +65,4 @@ def shop_of(config: ShopConfig, out: Path, from_day: int, to_day: int | None, *,
     Raises:
         BadInput: days outside the span, or a folder that holds something; nothing was written.
     """
-    shop = Shop(config, out.absolute(), from_day, config.days if to_day is None else to_day)
-    place.check(shop, add=add)
-    return shop
+    return place.placed(Shop(config, out.absolute(), from_day, config.days if to_day is None else to_day), add=add)

@@ -11,11 +11,12 @@ from functools import reduce
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyspark import RDD, SparkContext
 from pyspark.sql import SparkSession
 
-from affinity.simulate import blocks, place
+from affinity.simulate import blocks
 from affinity.simulate.behaviour import live
 from affinity.simulate.blocks import joined, main_cut, main_horizon, sessions_of
 from affinity.simulate.ceilings import Ceiling, propensity, rules, segments, tastes
@@ -26,6 +27,21 @@ from affinity.simulate.sessions import Rows, orders_once, rows
 from affinity.simulate.truth.shop import complement_table, item_table, parameter_table, trap_table
 from affinity.simulate.world import world_of
 
+_CEILINGS = pa.schema(
+    {
+        "as_of": pa.date32(),
+        "task": pa.string(),
+        "as_of_day": pa.int64(),
+        "horizon": pa.int64(),
+        "population": pa.string(),
+        "metric": pa.string(),
+        "expected": pa.float64(),
+        "realised": pa.float64(),
+        "baseline": pa.float64(),
+        "baseline_name": pa.string(),
+        "n": pa.int64(),
+    }
+)
 _COUNTED = ("n_events", "n_lines", "n_files", "n_bytes")
 _MAX_DAYS_PER_TASK, _LEAST_TASKS = 4, 40
 _CUSTOMERS_PER_TASTE_TASK = 1_000
@@ -43,20 +59,18 @@ class Written:
     ceilings: tuple[Ceiling, ...]
 
 
-def simulate(spark: SparkSession, shop: Shop, *, add: bool = False) -> Written:
+def simulate(spark: SparkSession, shop: Shop) -> Written:
     """Write the landing area and the truth area of a shop for its days.
 
     What lies there afterwards depends on the settings and the days alone, not on partitions, cores or workers; all
-    workers must see the folder. The ceilings of rules and recommendations need all days from the first on and are left
-    out otherwise.
-
-    Raises:
-        BadInput: the folder holds something, or the days lie outside the span; nothing was written.
+    workers must see the folder, and ``place.placed`` said that it may be written to. The ceilings of rules and
+    recommendations need all days from the first on and are left out otherwise.
     """
-    place.check(shop, add=add)
     shop.make_room()
     context = spark.sparkContext
     counted = _written(_lived(context, shop), shop)
+    snapshots = _snapshots(shop)
+    counted |= {"n_files": counted["n_files"] + len(snapshots), "n_bytes": counted["n_bytes"] + sum(snapshots)}
     found = tuple(_ceilings(context, shop))
     _tell(shop, found)
     shop.as_delta()
@@ -96,7 +110,7 @@ def _packed(made: Rows) -> Iterator[tuple[int, bytes]]:
     ordered = made.take(np.argsort(made.arrival, kind="stable"))
     content, size = ordered.packed(), Rows.packed_size()
     days, starts = np.unique(ordered.arrival, return_index=True)
-    for day, start, end in zip(days.tolist(), starts, [*starts[1:], len(ordered)], strict=True):
+    for day, start, end in zip(days.tolist(), starts, np.append(starts, len(ordered))[1:], strict=True):
         yield day, content[start * size : end * size]
 
 
@@ -118,6 +132,12 @@ def _written(sessions: "RDD[tuple[int, bytes]]", shop: Shop) -> dict[str, int]:
     return {name: sum(day[place] for day in counted) for place, name in enumerate(_COUNTED)}
 
 
+def _snapshots(shop: Shop) -> list[int]:
+    """Bytes of each file of the CRM's snapshots, which the blocks of customers wrote."""
+    parts = (shop.truth / "deliveries").glob(f"{blocks.deliveries_part(shop, '*')}.parquet")
+    return [n_bytes for part in parts for n_bytes in pq.ParquetFile(part).read(["n_bytes"])["n_bytes"].to_pylist()]
+
+
 def _in_order(arrived: Rows) -> Rows:
     """The sessions of a day in their own order, whatever the order in which they come."""
     keys = (arrived.delivery, arrived.when, arrived.feed, arrived.deed, arrived.day, arrived.customer)
@@ -129,26 +149,29 @@ def _ceilings(context: SparkContext, shop: Shop) -> Iterator[Ceiling]:
     pairs = _summed(context, shop, "rules", ("kind", "a", "c"))
     shop.keep("complements", "all", complement_table(world_of(shop.config), pairs))
     shop.keep("traps", "all", trap_table(world_of(shop.config), pairs))
-    if shop.first == 0:
+    if shop.begin == 0:
         yield from rules.ceilings(pairs, shop.end)
     if (day := main_cut(shop)) is not None:
         labels = _summed(context, shop, "segments", ("kind", "draw", "label", "archetype"))
         yield segments.ceiling(labels, day)
-        if shop.first == 0:
+        if shop.begin == 0:
             yield _taste_ceiling(context, shop, day)
 
 
-def _summed(context: SparkContext, shop: Shop, table: str, keys: tuple[str, ...]) -> pa.Table:
-    """Counts of all parts, summed on the workers: what comes here is as small as its keys."""
+def _summed(
+    context: SparkContext, shop: Shop, table: str, keys: tuple[str, ...], where: pc.Expression | None = None
+) -> pa.Table:
+    """Counts of all parts, summed on the workers in the order of the parts: what comes here is as small as its keys."""
     paths = sorted(str(path) for path in (shop.truth / COUNTS / table).glob("*.parquet"))
 
     def sum_parts(some: Iterable[str]) -> Iterator[pa.Table]:
         read = (pq.ParquetFile(path).read() for path in some)
-        yield reduce(lambda total, part: _sum(pa.concat_tables([total, part]), keys), read)
+        parts = (part if where is None else part.filter(where) for part in read)
+        yield reduce(lambda total, part: _sum(pa.concat_tables([total, part]), keys), parts)
 
     n_slices = -(-len(paths) // _FILES_PER_SUM)
-    sums = context.parallelize(paths, n_slices).mapPartitions(sum_parts)
-    return _sum(sums.treeReduce(lambda a, b: _sum(pa.concat_tables([a, b]), keys)), keys)
+    sums = context.parallelize(paths, n_slices).mapPartitions(sum_parts).collect()
+    return _sum(pa.concat_tables(sums), keys)
 
 
 def _sum(counted: pa.Table, keys: tuple[str, ...]) -> pa.Table:
@@ -163,7 +186,8 @@ def _taste_ceiling(context: SparkContext, shop: Shop, day: int) -> Ceiling:
     assert horizon is not None
     window = (day, day + horizon)
     # By falling purchases; ties by item.
-    bought = _summed(context, shop, "items", ("item",)).sort_by([("n", "descending"), ("item", "ascending")])
+    bought = _summed(context, shop, "items", ("item", "day"), pc.field("day") < day)
+    bought = _sum(bought.drop(["day"]), ("item",)).sort_by([("n", "descending"), ("item", "ascending")])
     popular = bought["item"].to_numpy()[: tastes.N_POPULAR]
     share = min(1.0, tastes.N_TASTED / shop.config.customers)
     n_tasks = -(-int(share * shop.config.customers) // _CUSTOMERS_PER_TASTE_TASK)
@@ -200,5 +224,4 @@ def _tell(shop: Shop, found: tuple[Ceiling, ...]) -> None:
     shop.keep("items", "all", item_table(world_of(shop.config)))
     start = shop.config.start_date
     told = [{"as_of": start + timedelta(days=row.as_of_day), **asdict(row)} for row in found]
-    if told:
-        shop.keep("ceilings", "all", pa.Table.from_pylist(told))
+    shop.keep("ceilings", "all", pa.Table.from_pylist(told, schema=_CEILINGS))

@@ -34,12 +34,12 @@ def simulate_once(spark: SparkSession, config: ShopConfig, out: Path) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     shop = Shop(config, unfinished.absolute(), 0, config.days)
     with stopwatch() as seconds:
-        written = with_progress(spark, shop, add=False)
+        written = with_progress(spark, shop)
     unfinished.rename(out)
     show(replace(shop, out=out.absolute()), written, seconds())
 
 
-def with_progress(spark: SparkSession, shop: Shop, *, add: bool) -> Written:
+def with_progress(spark: SparkSession, shop: Shop) -> Written:
     """Make the shop while a bar shows its blocks of customers and its days."""
     columns = (
         SpinnerColumn(),
@@ -56,7 +56,7 @@ def with_progress(spark: SparkSession, shop: Shop, *, add: bool) -> Written:
         )
         watcher.start()
         try:
-            return simulate(spark, shop, add=add)
+            return simulate(spark, shop)
         finally:
             done.set()
             watcher.join()

@@ -20,7 +20,7 @@ def counts(world: World, rows: Rows, lines: baskets.Lines) -> pa.Table:
     sums = np.zeros((6, n_pairs))
     pairs = np.zeros((k, k), np.int64)
     if len(rows):
-        sums[:3] = _expected_baskets(world, rows)
+        sums[:3] = expected_baskets(world, rows)
         holds = _holds(world, lines, len(rows))
         left, right = holds[:, :n_pairs], holds[:, n_pairs : 2 * n_pairs]
         sums[3:] = left.sum(axis=0), (left & right).sum(axis=0), right.sum(axis=0)
@@ -63,7 +63,7 @@ def ceilings(counted: pa.Table, end: int) -> list[Ceiling]:
     ]
 
 
-def _expected_baskets(world: World, rows: Rows) -> Floats:
+def expected_baskets(world: World, rows: Rows) -> Floats:
     """Expected baskets with the antecedent, with both, and with the consequent, from each basket's exact chances."""
     planted = np.concatenate([world.antecedents, world.consequents])
     total = np.zeros((3, len(world.antecedents)))

@@ -10,19 +10,19 @@ from affinity.simulate.behaviour import Life
 from affinity.simulate.ceilings import Ceiling
 from affinity.simulate.customers import Customers
 from affinity.simulate.draws import Floats, Ints
-from affinity.simulate.params import ARCHETYPES, TRAIT_SD
+from affinity.simulate.params import ARCHETYPES, NAMES, TIER_SHARES, TRAIT_SD, TRAITS
 from affinity.simulate.sessions import Rows
 from affinity.simulate.text import lists
 
 N_NODES = 31
 MIN_VISIT_DAYS = 3
 N_REDRAWS = 20
+_FEW_CUSTOMERS = 20_000
 POPULATION = f"bought before, at least {MIN_VISIT_DAYS} visit days"
-_NAMES = [archetype.name for archetype in ARCHETYPES]
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(N_NODES)
 _LOG_WEIGHTS = np.log(_WEIGHTS / _WEIGHTS.sum())
-_TRAITS = np.log([[a.browse, a.lines - 1, a.units - 1] for a in ARCHETYPES])
 _LOG_SHARES = np.log([a.share for a in ARCHETYPES])
+_LOG_TIERS = np.log(np.maximum(TIER_SHARES.T, 1e-300))
 _ORDER_BINS = np.array([1, 2, 3, 5, 9])
 
 
@@ -33,16 +33,16 @@ def labels(who: Customers, life: Life, orders: Rows, day: int) -> pa.Table:
     """
     bought, browsed = life.bought[:day], life.browsed[:day]
     there = np.flatnonzero(who.join_day < day)
-    posterior = _posterior(who, life, orders, day)[there]
+    chances = posterior(who, life, orders, day)[there]
     return pa.table(
         {
             "customer": who.number[there],
             "as_of_day": np.full(len(there), day),
             "visit_days": (bought | browsed).sum(axis=0)[there],
             "n_orders": bought.sum(axis=0)[there],
-            "archetype": text.words(_NAMES, who.archetype_at(day)[there]),
-            "bayes_archetype": text.words(_NAMES, posterior.argmax(axis=1)),
-            "posterior": lists(posterior),
+            "archetype": text.words(NAMES, who.archetype_at(day)[there]),
+            "bayes_archetype": text.words(NAMES, chances.argmax(axis=1)),
+            "posterior": lists(chances),
         }
     )
 
@@ -55,11 +55,11 @@ def counts(who: Customers, told: pa.Table) -> pa.Table:
     """
     told = told.filter((pc.field("visit_days") >= MIN_VISIT_DAYS) & (pc.field("n_orders") > 0))
     number, n_orders = told["customer"].to_numpy(), told["n_orders"].to_numpy()
-    label, true = (pc.index_in(told[c], pa.array(_NAMES)).to_numpy() for c in ("bayes_archetype", "archetype"))
-    n_draws = N_REDRAWS if who.config.customers <= 20_000 else 1
+    label, true = (pc.index_in(told[c], pa.array(NAMES)).to_numpy() for c in ("bayes_archetype", "archetype"))
+    n_draws = N_REDRAWS if who.config.customers <= _FEW_CUSTOMERS else 1
     uniforms = who.draws.uniform("posterior", number[:, None], np.arange(n_draws)[None, :])
-    posterior = told["posterior"].combine_chunks().flatten().to_numpy().reshape(len(number), len(_NAMES))
-    bounds = np.cumsum(posterior, axis=1)
+    chances = told["posterior"].combine_chunks().flatten().to_numpy().reshape(len(number), len(NAMES))
+    bounds = np.cumsum(chances, axis=1)
     redrawn = [(uniforms[:, draw : draw + 1] >= bounds[:, :-1]).sum(axis=1) for draw in range(n_draws)]
     naive = np.searchsorted(_ORDER_BINS, n_orders, side="right")
     parts = [_counted("bayes", 0, label, true), _counted("naive", 0, naive, true)]
@@ -75,8 +75,8 @@ def _counted(kind: str, draw: int, label: Ints, true: Ints) -> pa.Table:
     return pa.table({"kind": pa.array([kind] * len(cells), pa.string()), **columns})
 
 
-def _posterior(who: Customers, life: Life, orders: Rows, day: int) -> Floats:
-    """Customers by archetypes: probabilities given browsing days, own lines and units before ``day``.
+def posterior(who: Customers, life: Life, orders: Rows, day: int) -> Floats:
+    """Customers by archetypes: probabilities given the tier, and browsing days, own lines and units before ``day``.
 
     Browsing is looked at on days without a purchase, of which there is always a known number, so that the three
     statistics are binomial and twice Poisson given the traits; the traits are integrated out by Gauss-Hermite
@@ -91,9 +91,9 @@ def _posterior(who: Customers, life: Life, orders: Rows, day: int) -> Floats:
         np.bincount(position, weights=weights, minlength=len(who.number))
         for weights in (np.ones(len(before)), before.lines, before.extra_units)
     )
-    log_likelihood = np.tile(_LOG_SHARES, (len(who.number), 1))
+    log_likelihood = _LOG_SHARES[None, :] + _LOG_TIERS[who.tier]
     for archetype in range(len(ARCHETYPES)):
-        rate, lines, units = (np.exp(_TRAITS[archetype, t] + TRAIT_SD * _NODES) for t in range(3))
+        rate, lines, units = (np.exp(TRAITS[archetype, t] + TRAIT_SD * _NODES) for t in range(3))
         log_likelihood[:, archetype] += (
             _integral((n_browsed, np.log(rate)), (n_idle - n_browsed, np.log1p(-rate)))
             + _integral((n_lines - n_orders, np.log(lines)), (n_orders, -lines))

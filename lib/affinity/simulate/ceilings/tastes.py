@@ -65,14 +65,14 @@ def _figures(world: World, who: Customers, day: int, cells: list[Bools], popular
     seen, relevant = cells
     barred = seen | ~world.is_there(day)[None, :]
     score = np.where(barred, -1.0, _chances(world, who, day))
-    best, n_relevant = _best(score), relevant.sum(axis=1)
+    best, n_relevant = top(score), relevant.sum(axis=1)
     redrawn = _redrawn(world, who.number, score, n_relevant)
     hits = [np.take_along_axis(items, best, axis=1) for items in (relevant, redrawn)]
-    oracle, redraw = (_ndcg(hit, np.arange(1, hit.shape[1] + 1)[None, :], n_relevant) for hit in hits)
+    oracle, redraw = (ndcg(hit, np.arange(1, hit.shape[1] + 1)[None, :], n_relevant) for hit in hits)
     # The most bought items that are not barred: the place of each among them is its rank.
     rank = np.cumsum(~barred[:, popular], axis=1)
     is_shown = ~barred[:, popular] & (rank <= TOP_K)
-    return np.stack([oracle, redraw, _ndcg(relevant[:, popular] & is_shown, rank, n_relevant)], axis=1)
+    return np.stack([oracle, redraw, ndcg(relevant[:, popular] & is_shown, rank, n_relevant)], axis=1)
 
 
 def _chances(world: World, who: Customers, day: int) -> Floats:
@@ -94,24 +94,18 @@ def _redrawn(world: World, numbers: Ints, score: Floats, n_relevant: Ints) -> Bo
     return drawn
 
 
-def ndcg(score: Floats, relevant: Bools) -> Floats:
-    """nDCG@10 with binary relevance per row.
+def ndcg(hits: Bools, rank: Ints, n_relevant: Ints) -> Floats:
+    """nDCG@10 with binary relevance: of hits at their ranks, given how many there could be; one row per customer.
 
-    >>> ndcg(np.array([[0.2, 0.9, 0.5]]), np.array([[True, False, False]])).tolist()
+    >>> ndcg(np.array([[False, True]]), np.array([[1, 3]]), np.array([1])).tolist()
     [0.5]
     """
-    hits = np.take_along_axis(relevant, _best(score), axis=1)
-    return _ndcg(hits, np.arange(1, hits.shape[1] + 1)[None, :], relevant.sum(axis=1))
-
-
-def _ndcg(hits: Bools, rank: Ints, n_relevant: Ints) -> Floats:
-    """nDCG@10 of hits at their ranks, given how many there could be."""
     gained = (hits / np.log2(1.0 + np.maximum(rank, 1))).sum(axis=1)
     most = np.cumsum(1 / np.log2(np.arange(2, TOP_K + 2)))
     return np.asarray(gained / most[np.minimum(n_relevant, TOP_K) - 1])
 
 
-def _best(score: Floats) -> Ints:
+def top(score: Floats) -> Ints:
     """Positions of the ten greatest scores of each row in falling order."""
     k = min(TOP_K, score.shape[1])
     some = np.sort(np.argpartition(score, score.shape[1] - k, axis=1)[:, -k:], axis=1)

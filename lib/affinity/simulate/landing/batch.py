@@ -114,9 +114,10 @@ def units(batch: Batch) -> Ints:
     return batch.events.units + (batch.has(Fault.SAME_ID) & batch.events.is_extra)
 
 
-def pence(batch: Batch) -> Ints:
-    """Price of each line in pence."""
-    signed = np.where(batch.has(Fault.NEGATIVE_PRICE), -batch.events.pence, batch.events.pence)
+def pence(batch: Batch, times: int = 1) -> Ints:
+    """Price of each line in pence, or so many times it where somebody mistook the unit."""
+    prices = batch.events.pence * times
+    signed = np.where(batch.has(Fault.NEGATIVE_PRICE), -prices, prices)
     return np.where(batch.has(Fault.HUGE_PRICE), _HUGE_PENCE, signed)
 
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from affinity.core.vocabulary import EventType
 from affinity.simulate import text
+from affinity.simulate.bots import bot_cookies
 from affinity.simulate.customers import account_on, cookie, device
 from affinity.simulate.events import CODE
 from affinity.simulate.faults import Fault
@@ -60,10 +61,10 @@ def _hourly(batch: Batch, lines_of: Callable[[Batch], Text]) -> Iterator[File]:
 
 def _web_lines(batch: Batch) -> Text:
     """The account is named from the log-in on; from the drift day on there is one column more."""
-    world, rows, events = batch.world, batch.rows, batch.events
+    rows, events = batch.rows, batch.events
     cookies = np.where(
         rows.customer < 0,
-        world.draws.keys("bot", rows.customer) >> np.uint64(16),
+        bot_cookies(batch.config, rows.customer),
         cookie(batch.config, rows.customer, rows.when),
     )
     ending = ['"}\n'] * 2

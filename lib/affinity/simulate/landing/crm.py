@@ -16,12 +16,12 @@ from affinity.simulate.params import CRM_EVERY
 TIERS = ("basic", "bronze", "silver", "gold")
 
 
-def snapshots(who: Customers, block: int, first: int, end: int) -> Iterator[File]:
+def snapshots(who: Customers, block: int, first: int, end: int) -> Iterator[tuple[int, File]]:
     """All customers of a block as they are known on the days of snapshots in [first, end)."""
     for day in range(-(-first // CRM_EVERY) * CRM_EVERY, end, CRM_EVERY):
         chosen = np.flatnonzero(who.join_day <= day)
         if len(chosen):
-            yield _file(who, chosen, day, f"-part-{block:05d}")
+            yield day, _file(who, chosen, day, f"-part-{block:05d}")
 
 
 def news(who: Customers, day: int) -> File | None:

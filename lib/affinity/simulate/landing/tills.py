@@ -39,7 +39,7 @@ def till_files(batch: Batch, suffix: str, *, in_pence: bool) -> Iterator[File]:
     quantity = text.number(np.where(is_refund, -1, 1) * units(batch))
     local = written_ts(batch) + _utc_offset(batch)[events.row]
     stamp = text.spaced(text.dates(local, "%d/%m/%Y"), " ", text.clock(local))
-    price = pence(batch) * (100 if in_pence else 1)
+    price = pence(batch, times=100 if in_pence else 1)
     kinds = text.words(("S", "R"), is_refund.astype(np.int64))
     lines = text.spaced(
         text.hexadecimal(events.key),
@@ -68,5 +68,5 @@ def till_files(batch: Batch, suffix: str, *, in_pence: bool) -> Iterator[File]:
 
 def _utc_offset(batch: Batch) -> Ints:
     """Seconds by which local time is ahead of UTC on the day of each session."""
-    base = midnights(batch.config, batch.config.days + 60)[batch.rows.when]
+    base = midnights(batch.config)[batch.rows.when]
     return np.where(base % DAY_SECS == 0, 0, DAY_SECS - base % DAY_SECS)

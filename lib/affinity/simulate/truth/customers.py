@@ -26,15 +26,13 @@ from affinity.simulate.customers import Customers
 from affinity.simulate.draws import Bools, Ints
 from affinity.simulate.events import has_login
 from affinity.simulate.landing.orders import card_at_checkout
-from affinity.simulate.params import ARCHETYPES, CONTACT_DAYS, NEVER
+from affinity.simulate.params import CONTACT_DAYS, EFFECTS, NAMES, NEVER
 from affinity.simulate.sessions import Deed, Feed, Rows
 from affinity.simulate.text import lists
 from affinity.simulate.world import World
 
 HAZARD_CUSTOMERS = 4_000
 """About this many customers have all their days in ``hazard_sample``."""
-_NAMES = [archetype.name for archetype in ARCHETYPES]
-_EFFECTS = np.array([archetype.effect for archetype in ARCHETYPES])
 
 
 def customer_table(who: Customers) -> pa.Table:
@@ -44,9 +42,9 @@ def customer_table(who: Customers) -> pa.Table:
         {
             "customer": who.number,
             "join_day": who.join_day,
-            "archetype": text.words(_NAMES, who.archetype),
+            "archetype": text.words(NAMES, who.archetype),
             "switch_day": pa.array(who.switch_day, mask=never),
-            "archetype_after": text.words(_NAMES, who.archetype_after),
+            "archetype_after": text.words(NAMES, who.archetype_after),
             "tier": who.tier,
             "sensitive": text.words(("A", "B"), who.is_group_b.astype(np.int64)),
             "latent": lists(who.traits()),
@@ -67,7 +65,11 @@ def identity_table(who: Customers, rows: Rows, world: World, end: int) -> pa.Tab
     parts = [
         _ids("account", text.number(people.account(numbers)), numbers, (day_one, last), always),
         _ids(
-            "account", text.number(people.account(numbers, second=True)), numbers, (day_one, merged), merged > 0
+            "account",
+            text.number(people.account(numbers, second=True)),
+            numbers,
+            (day_one, np.minimum(merged, end)),
+            merged < end,  # the CRM tells of the merging on its day
         ).filter(pa.array(merged > 0)),
         _ids("card", text.number(people.card(numbers)), numbers, (day_one, last), linked_card).filter(
             pa.array(carries)
@@ -135,7 +137,7 @@ def _states(who: Customers, life: Life, day: int, end: int) -> pa.Table:
         "customer": who.number[there],
         "as_of": pa.array([who.config.start_date + timedelta(days=day)]).take(pa.array(np.zeros(len(there), np.int64))),
         "as_of_day": np.full(len(there), day),
-        "archetype": text.words(_NAMES, who.archetype_at(day)[there]),
+        "archetype": text.words(NAMES, who.archetype_at(day)[there]),
         "recency": recency(mask)[there],
         "orders_28": orders_28(mask)[there],
         "tier": who.tier[there],
@@ -184,7 +186,7 @@ def hazard_table(who: Customers, end: int) -> pa.Table:
                     "orders_28": orders_28(mask)[there],
                     "tier": chosen.tier[there],
                     "weekday_logit": np.full(len(there), weekday_logit(chosen, day)),
-                    "campaign_logit": (_EFFECTS[chosen.archetype_at(day)] * reached)[there],
+                    "campaign_logit": (EFFECTS[chosen.archetype_at(day)] * reached)[there],
                     "hazard": hazard(mask, day)[there],
                     "bought": life.bought[day][there],
                 }
@@ -208,7 +210,7 @@ def _contacts(who: Customers, life: Life, day: int) -> pa.Table:
             "customer": who.number[there],
             "day": np.full(len(there), day),
             "arm": text.words(("control", "treated"), arm[there]),
-            "archetype": text.words(_NAMES, who.archetype_at(start)[there]),
+            "archetype": text.words(NAMES, who.archetype_at(start)[there]),
             "p_control": hazard.within(mask, start, CONTACT_DAYS, treated=False)[there],
             "p_treated": hazard.within(mask, start, CONTACT_DAYS, treated=True)[there],
             "bought": life.bought[start : start + CONTACT_DAYS, there].any(axis=0),

@@ -65,17 +65,17 @@ def ledger_row(fault: Fault, path: str, event_id: str | None = None) -> pa.Table
     return pa.table({field.name: [value] for field, value in zip(LEDGER, values, strict=True)}, schema=LEDGER)
 
 
-def delivery_table(delivered: Sequence[tuple[str, str, int, int]], day: int) -> pa.Table:
-    """``deliveries``: one row per file and day on which it came; a file that is replaced has the day of its correction.
+def delivery_table(delivered: Sequence[tuple[str, str, int, int, int]]) -> pa.Table:
+    """``deliveries``: one row per delivery of a file: path, feed, day, lines (of catalogue and CRM: rows) and bytes.
 
-    ``delivered`` are path, feed, lines (of a catalogue and the CRM: rows) and bytes.
+    A wrong file whose correction comes within the days that are made together is not delivered.
     """
-    path, feed, n_lines, n_bytes = zip(*delivered, strict=True) if delivered else ((), (), (), ())
+    path, feed, day, n_lines, n_bytes = zip(*delivered, strict=True) if delivered else ((),) * 5
     return pa.table(
         {
             "file": pa.array(path, pa.string()),
             "feed": pa.array(feed, pa.string()),
-            "day": pa.array([day] * len(path), pa.int64()),
+            "day": pa.array(day, pa.int64()),
             "n_lines": pa.array(n_lines, pa.int64()),
             "n_bytes": pa.array(n_bytes, pa.int64()),
         }

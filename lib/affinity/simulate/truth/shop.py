@@ -43,7 +43,7 @@ def parameter_table(shop: Shop) -> pa.Table:
     planted |= {"recency_coefficient": RECENCY_COEFFICIENT, "orders_coefficient": ORDERS_COEFFICIENT}
     planted |= {f"campaign_effect_{archetype.name}": archetype.effect for archetype in ARCHETYPES}
     planted |= {f"archetype_share_{archetype.name}": archetype.share for archetype in ARCHETYPES}
-    planted |= {"campaign_days": contact_days(0, shop.end), "first_day": shop.first, "end_day": shop.end}
+    planted |= {"campaign_days": contact_days(0, shop.end), "first_day": shop.begin, "end_day": shop.end}
     told = {**settings_of(shop.config), **planted}
     return pa.table({"name": list(told), "value": [str(value) for value in told.values()]})
 
