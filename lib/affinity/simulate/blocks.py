@@ -13,7 +13,7 @@ from affinity.simulate.truth.customers import contact_table, customer_table, haz
 from affinity.simulate.truth.days import delivery_table
 from affinity.simulate.world import world_of
 
-SIZE = 8_192
+SIZE = 16_384
 """Customers per block; even, so that both of a household are in one."""
 
 

@@ -159,14 +159,17 @@ def _ceilings(context: SparkContext, shop: Shop) -> Iterator[Ceiling]:
 
 
 def _summed(
-    context: SparkContext, shop: Shop, table: str, keys: tuple[str, ...], where: pc.Expression | None = None
+    context: SparkContext, shop: Shop, table: str, keys: tuple[str, ...], before: int | None = None
 ) -> pa.Table:
-    """Counts of all parts, summed on the workers in the order of the parts: what comes here is as small as its keys."""
+    """Counts of all parts, summed on the workers in the order of the parts: what comes here is as small as its keys.
+
+    Of counts by day those ``before`` a day are summed over the days.
+    """
     paths = sorted(str(path) for path in (shop.truth / COUNTS / table).glob("*.parquet"))
 
     def sum_parts(some: Iterable[str]) -> Iterator[pa.Table]:
         read = (pq.ParquetFile(path).read() for path in some)
-        parts = (part if where is None else part.filter(where) for part in read)
+        parts = (part if before is None else part.filter(pc.field("day") < before).drop(["day"]) for part in read)
         yield reduce(lambda total, part: _sum(pa.concat_tables([total, part]), keys), parts)
 
     n_slices = -(-len(paths) // _FILES_PER_SUM)
@@ -186,8 +189,9 @@ def _taste_ceiling(context: SparkContext, shop: Shop, day: int) -> Ceiling:
     assert horizon is not None
     window = (day, day + horizon)
     # By falling purchases; ties by item.
-    bought = _summed(context, shop, "items", ("item", "day"), pc.field("day") < day)
-    bought = _sum(bought.drop(["day"]), ("item",)).sort_by([("n", "descending"), ("item", "ascending")])
+    bought = _summed(context, shop, "items", ("item",), before=day).sort_by(
+        [("n", "descending"), ("item", "ascending")]
+    )
     popular = bought["item"].to_numpy()[: tastes.N_POPULAR]
     share = min(1.0, tastes.N_TASTED / shop.config.customers)
     n_tasks = -(-int(share * shop.config.customers) // _CUSTOMERS_PER_TASTE_TASK)
