@@ -4,23 +4,18 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import numpy as np
 
 from affinity.simulate import baskets
-from affinity.simulate.behaviour import live, masks_needed
-from affinity.simulate.ceilings import rules
-from affinity.simulate.customers import customers
 from affinity.simulate.draws import Ints
 from affinity.simulate.events import HOUR_SHARES, Events, events
-from affinity.simulate.params import ARCHETYPES, ShopConfig
+from affinity.simulate.params import ShopConfig
 from affinity.simulate.sessions import Deed, Feed, rows
-from affinity.simulate.truth.customers import contact_table
-from affinity.simulate.truth.shop import complement_table
 from affinity.simulate.world import world_of
 from tests.bench.harness import Detail, Row, Sample, Variant, equal
+from tests.bench.shop_figures import draw_planted, draw_realism
 from tests.simulate.making import everybody
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -49,8 +44,8 @@ def row() -> Iterator[Row]:
 def compare() -> Sample:
     """Measure every shop the same way; draw the figure."""
     shops = {"simulated": simulated(), "Online Retail": online_retail(), **others()}
-    draw(shops)
-    draw_planted()
+    draw_realism({**shops}, FIGURE)
+    draw_planted(_CONFIG, PLANTED)
     return Sample(None, [{"measure": name, **line} for name, line in table(shops).items()])
 
 
@@ -160,108 +155,3 @@ def gini(counts: Ints) -> float:
     ordered = np.sort(counts)
     n = len(ordered)
     return float((2 * np.arange(1, n + 1) - n - 1) @ ordered / (n * ordered.sum()))
-
-
-def draw(shops: dict[str, Measures]) -> None:
-    """Six panels, each with the shops that allow it."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    panels = {
-        "basket": ("Items per basket", np.arange(1, 62, 3)),
-        "gap": ("Days between orders", np.arange(0, 181, 10)),
-        "orders": ("Days with an order, per buyer", np.arange(1, 21)),
-        "hour": ("Hour of the order", np.arange(5, 25)),
-        "session": ("Events per web session", np.arange(1, 21)),
-    }
-    colours = {
-        "simulated": "#1f5fa8",
-        "Online Retail": "#b4530a",
-        "Groceries": "#1a6b3c",
-        "CDNOW": "#5b6773",
-        "REES46": "#8a3ea0",
-    }
-    figure, axes = plt.subplots(2, 3, figsize=(12, 6.4), layout="constrained")
-    for axis, (key, (title, bins)) in zip(axes.flat, panels.items(), strict=False):
-        for shop, data in shops.items():
-            if key in data:
-                clipped = np.clip(data[key], bins[0], bins[-1])
-                share = np.histogram(clipped, [*bins, bins[-1] + 1])[0] / len(clipped)
-                axis.step(bins, share, where="post", color=colours[shop], label=shop, lw=1.8)
-        axis.set_title(title, loc="left", fontsize=11)
-        axis.set_ylim(bottom=0)
-    last = axes.flat[5]
-    for shop, data in shops.items():
-        if "item" in data:
-            falling = np.sort(data["item"])[::-1]
-            last.plot(
-                np.linspace(0, 1, len(falling)), np.cumsum(falling) / falling.sum(), color=colours[shop], label=shop
-            )
-    last.set_title("Share of sales by share of items, best first", loc="left", fontsize=11)
-    for axis in axes.flat:
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.legend(frameon=False, fontsize=9)
-    FIGURE.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(FIGURE, dpi=110)
-    plt.close(figure)
-
-
-def draw_planted() -> None:
-    """Three panels: archetypes as they show, planted against counted confidence, the campaign by archetype."""
-    import matplotlib.pyplot as plt
-
-    names = [archetype.name for archetype in ARCHETYPES]
-    colours = ["#1f5fa8", "#b4530a", "#1a6b3c", "#8a3ea0", "#5b6773", "#c2a000"]
-    figure, axes = plt.subplots(1, 3, figsize=(12, 3.9), layout="constrained")
-    _draw_archetypes(axes[0], names, colours)
-    _draw_confidence(axes[1])
-    _draw_campaign(axes[2], names, colours)
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-    figure.savefig(PLANTED, dpi=110)
-    plt.close(figure)
-
-
-def _draw_archetypes(axis: Any, names: list[str], colours: list[str]) -> None:
-    who, _, orders = everybody(_CONFIG)
-    n = np.bincount(orders.customer, minlength=_CONFIG.customers)
-    lines, units = (
-        np.bincount(orders.customer, weights=values, minlength=_CONFIG.customers)
-        for values in (orders.lines, orders.extra_units)
-    )
-    chosen = (n >= 3) & (np.arange(_CONFIG.customers) < 6_000)
-    for number, name in enumerate(names):
-        mine = chosen & (who.archetype == number)
-        more = 1 + units[mine] / lines[mine]
-        axis.scatter(lines[mine] / n[mine], more, s=5, alpha=0.5, color=colours[number], label=name)
-    axis.set(xscale="log", yscale="log", xlabel="own lines per order", ylabel="units per line")
-    axis.set_title("Archetypes, customers with three orders", loc="left", fontsize=11)
-    axis.legend(frameon=False, fontsize=8, markerscale=2)
-
-
-def _draw_confidence(axis: Any) -> None:
-    world, (_, _, orders) = world_of(_CONFIG), everybody(_CONFIG)
-    pairs = complement_table(world, rules.counts(world, orders, baskets.whole_baskets(world, orders)))
-    planted, counted, sd = (pairs[name].to_numpy() for name in ("confidence", "realised_confidence", "sd"))
-    axis.errorbar(planted, counted, yerr=2 * sd, fmt="o", ms=4, lw=1, color="#1f5fa8")
-    axis.plot([0.2, 0.6], [0.2, 0.6], color="#5b6773", lw=1)
-    axis.set(xlabel="planted confidence", ylabel="counted, two standard deviations")
-    axis.set_title("Forty pairs that belong together", loc="left", fontsize=11)
-
-
-def _draw_campaign(axis: Any, names: list[str], colours: list[str]) -> None:
-    who = customers(_CONFIG, np.arange(_CONFIG.customers))
-    told = contact_table(who, live(who, 60, masks_at=masks_needed(60)), 60).to_pandas()
-    for number, name in enumerate(names):
-        mine = told[told["archetype"] == name]
-        arms = [mine[mine["arm"] == arm]["bought"] for arm in ("treated", "control")]
-        effect = arms[0].mean() - arms[1].mean()
-        sd = np.sqrt(sum(arm.mean() * (1 - arm.mean()) / len(arm) for arm in arms))
-        axis.barh(number, (mine["p_treated"] - mine["p_control"]).mean(), color=colours[number], alpha=0.45)
-        axis.errorbar(effect, number, xerr=2 * sd, fmt="o", ms=4, color=colours[number])
-    axis.axvline(0, color="#5b6773", lw=1)
-    axis.set_yticks(range(len(names)), names)
-    axis.set(xlabel="change of the chance to buy within 7 days")
-    axis.set_title("The campaign: true (bars) and measured", loc="left", fontsize=11)
