@@ -102,7 +102,7 @@ def test_table_is_markdown() -> None:
 
 def test_unknown_row_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["hole_chain"]) == 2
-    assert "there are: whole_chain" in capsys.readouterr().err
+    assert "there are: shop_realism, simulate, whole_chain" in capsys.readouterr().err
 
 
 def test_limits_of_the_machine_are_positive(tmp_path: Path) -> None:
