@@ -9,7 +9,7 @@ from affinity.simulate.draws import Bools, Floats, Ints
 from affinity.simulate.sessions import Rows
 from affinity.simulate.world import World
 
-N_TASTED = 10_000
+N_TASTED = 5_000
 """At most about so many customers are looked at."""
 TOP_K = 10
 N_POPULAR = 300
