@@ -88,24 +88,8 @@ def bot_events(world: World, day: int) -> tuple[Rows, Events]:
     listed = world.listed(day)
     start = (unit(world.draws.keys("bot start", numbers, day)) * len(listed)).astype(np.int64)
     lines = Lines(row, line, listed[(start[row] + line) % len(listed)])
-    return crawls, _views(world, day, lines, second, keys.view(np.int64))
-
-
-def _views(world: World, day: int, lines: Lines, second: Ints, keys: Ints) -> Events:
-    zeros = np.zeros(len(lines.row), np.int64)
-    return Events(
-        row=lines.row,
-        key=keys,
-        ts=midnights(world.config)[day] + second,
-        type=zeros + CODE[EventType.VIEW],
-        item=lines.item,
-        has_account=zeros.astype(np.bool_),
-        units=zeros,
-        pence=zeros,
-        detail=zeros,
-        fault=zeros,
-        is_extra=zeros.astype(np.bool_),
-    )
+    ts = midnights(world.config)[day] + second
+    return crawls, Events.plain(lines, keys.view(np.int64), ts, CODE[EventType.VIEW])
 
 
 def joined_with(sessions: Rows, made: Events, world: World, day: int) -> tuple[Rows, Events]:

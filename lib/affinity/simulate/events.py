@@ -58,6 +58,12 @@ class Events:
         return Events(**{field.name: getattr(self, field.name)[where] for field in fields(self)})
 
     @staticmethod
+    def plain(lines: baskets.Lines, key: Ints, ts: Ints, type_: Ints | int) -> "Events":
+        """Events of lines that say nothing but what happened to which item, and when."""
+        none, no = np.zeros(len(lines.row), np.int64), np.zeros(len(lines.row), np.bool_)
+        return Events(lines.row, key, ts, none + type_, lines.item, no, none, none, none, none, no)
+
+    @staticmethod
     def concat(parts: "list[Events]") -> "Events":
         """All events of several."""
         return Events(
@@ -90,30 +96,15 @@ def _starts(world: World, rows: Rows) -> Ints:
     hour = _FIRST_HOUR + choice(rows.uniform(world.draws, "hour"), HOUR_SHARES)
     is_till = rows.feed == Feed.TILLS
     hour = np.where(is_till & (hour >= _TILL_CLOSES), hour - 8, hour)
-    later = np.where(rows.when != rows.day, 3, 0)  # a return or a review has its own time of day
-    hour = np.where(later > 0, 9 + (hour + later) % 12, hour)
+    hour = np.where(rows.when != rows.day, 9 + (hour + 3) % 12, hour)  # a return or a review has its own time of day
     return hour * 3_600 + (3_600 * rows.uniform(world.draws, "second")).astype(np.int64)
 
 
-def _made(world: World, rows: Rows, lines: baskets.Lines, type_: Ints, second: Ints) -> Events:
+def _made(world: World, rows: Rows, lines: baskets.Lines, type_: Ints | int, second: Ints) -> Events:
     """Events at local seconds of the day of their sessions, in order of sessions and lines."""
-    n = len(lines.row)
     day = rows.when[lines.row]
     ts = midnights(world.config)[day] + np.minimum(second, _DAY_SECS - 1)
-    zeros = np.zeros(n, np.int64)
-    return Events(
-        row=lines.row,
-        key=baskets.event_keys(world.draws, rows, lines.row, lines.line),
-        ts=ts,
-        type=np.asarray(type_, np.int64) + zeros,
-        item=lines.item,
-        has_account=zeros.astype(np.bool_),
-        units=zeros,
-        pence=zeros,
-        detail=zeros,
-        fault=zeros,
-        is_extra=zeros.astype(np.bool_),
-    )
+    return Events.plain(lines, baskets.event_keys(world.draws, rows, lines.row, lines.line), ts, type_)
 
 
 def _step(row: Ints) -> Ints:
@@ -193,7 +184,7 @@ def _contacts(world: World, rows: Rows) -> Events:
     row, detail = row[order], detail[order]
     second = 9 * 3_600 + np.array([0, 1, 1])[detail] * after[row] + 20 * (detail == 2)
     lines = baskets.Lines(row, detail, np.full(len(row), -1))
-    return replace(_made(world, rows, lines, np.asarray(CODE[EventType.CONTACT]), second), detail=detail)
+    return replace(_made(world, rows, lines, CODE[EventType.CONTACT], second), detail=detail)
 
 
 def _has_account(world: World, rows: Rows, row: Ints, step: Ints) -> Bools:

@@ -54,12 +54,9 @@ class Batch:
         """The day as a date."""
         return self.config.start_date + timedelta(days=self.day)
 
-    def has(self, *faults: Fault) -> Bools:
-        """Which events have one of these faults on their own line."""
-        marked = self.events.fault == faults[0]
-        for fault in faults[1:]:
-            marked = marked | (self.events.fault == fault)
-        return marked
+    def has(self, fault: Fault) -> Bools:
+        """Which events have a fault on their own line."""
+        return self.events.fault == fault
 
 
 def in_order(batch: Batch, part: Ints | int) -> Ints:
