@@ -2,6 +2,9 @@
 
 import re
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -9,7 +12,7 @@ from pydantic import Field, model_validator
 
 from affinity.core.errors import nearest
 from affinity.core.settings import Settings
-from affinity.core.vocabulary import EventType, Feed
+from affinity.core.vocabulary import UNCONDITIONAL, Defect, EventType, Feed
 
 MAX_CATEGORIES = 3
 _MONEY_TYPES = frozenset({EventType.PURCHASE, EventType.RETURN})
@@ -24,8 +27,10 @@ ColumnName = Annotated[str, _COLUMNS]
 OptionalColumn = Annotated[str | None, _COLUMNS]
 ColumnNames = Annotated[tuple[str, ...], _COLUMNS]
 TimeFormat = Annotated[
-    str, Field(min_length=1, description="iso8601, epoch_seconds, epoch_millis, or a datetime pattern of Spark")
+    str, Field(min_length=1, description="iso8601, epoch_seconds, epoch_millis, or directives of strptime: %Y-%m-%d")
 ]
+TIME_WORDS = ("iso8601", "epoch_seconds", "epoch_millis")
+_DIRECTIVES = frozenset("YymdbBHIpMSfgnzZaAj-%")
 
 
 class FileLayout(Settings):
@@ -33,10 +38,13 @@ class FileLayout(Settings):
 
     format: Literal["csv", "jsonl", "parquet"] = Field(description="csv with a header, a JSON object per line, Parquet")
     pattern: str = Field(description="Glob below the landing folder")
-    date_pattern: str = Field(description="Regular expression whose group `date` is the file's nominal date")
-    columns: tuple[str, ...] = Field(min_length=1, description="The columns; in csv the header, in order")
-    optional_columns: ColumnNames = Field(default=(), description="Columns that a Parquet file may lack: null there")
+    date_pattern: str | None = Field(
+        default=None, description="Regular expression whose group `date` is the file's nominal date; none: no date"
+    )
+    columns: tuple[str, ...] = Field(min_length=1, description="The columns wanted; a.b is b within a of jsonl")
+    optional_columns: ColumnNames = Field(default=(), description="Columns that a file may lack: null there")
     withheld: ColumnNames = Field(default=(), description="Columns that stay in landing: further ids, attributes")
+    header: bool = Field(default=True, description="Whether a csv names its columns; else `columns` are all, in order")
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     quote: str = Field(default='"', min_length=1, max_length=1)
     escape: str = Field(default='"', min_length=1, max_length=1, description='" where quotes are doubled')
@@ -47,7 +55,17 @@ class Subject(Settings):
 
     column: ColumnName
     kind: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="Kind of id; equal ids of two kinds are two people")
-    canonical: Literal["integer", "verbatim"] = Field(description="integer: 17850.0 and 17850 are one; blanks are null")
+    canonical: Literal["integer", "lowercase", "verbatim"] = Field(
+        description="integer: 17850.0 and 17850 are one; lowercase: Ann@x.org and ann@x.org; blanks are null"
+    )
+
+
+class DefectRule(StrEnum):
+    """What a source does with a line that has a defect."""
+
+    ACCEPT = "accept"
+    FILTER = "filter"
+    QUARANTINE = "quarantine"
 
 
 class TypeRule(Settings):
@@ -69,20 +87,32 @@ class EventFeed(Settings):
     """Which columns make an event."""
 
     event_id: OptionalColumn = Field(default=None, description="The source's own id; without it a line is its own id")
-    event_ts: ColumnName
+    event_ts: Annotated[str | tuple[str, ...], _COLUMNS] = Field(description="Column, or several: date and time of day")
     event_ts_format: TimeFormat
+    earliest: date | None = Field(default=None, description="First day that an event may have, in the business zone")
+    latest: date | None = Field(default=None, description="Last such day")
     max_ahead_days: int = Field(default=1, ge=0, description="Days that an event may lie after its file's date")
     max_late_days: int | None = Field(default=None, ge=0, description="Days that it may lie before it; null: any")
     order_id: OptionalColumn = None
     item_id: OptionalColumn = None
     quantity: OptionalColumn = None
+    default_quantity: Decimal | None = Field(default=None, gt=0, description="Units of a line that says none")
     unit_price: OptionalColumn = None
+    amount: OptionalColumn = Field(default=None, description="What the line costs in all, where no unit_price is told")
     currency: OptionalColumn = Field(default=None, description="ISO 4217 by line; blank: the currency of the source")
     description: OptionalColumn = None
     returns: Literal["negative", "positive"] = Field(default="negative", description="Sign of a return's quantity")
     types: tuple[TypeRule, ...] = ()
     type_words: TypeWords | None = None
     default_type: EventType | None = Field(default=None, description="Type of a line that no rule fits")
+    defects: dict[Defect, DefectRule] = Field(
+        default_factory=dict, description="Defect → accept, filter or quarantine, where the usual is not wanted"
+    )
+
+    @property
+    def ts_columns(self) -> tuple[str, ...]:
+        """The columns that say the time, in order."""
+        return (self.event_ts,) if isinstance(self.event_ts, str) else self.event_ts
 
     @property
     def has_money(self) -> bool:
@@ -163,14 +193,16 @@ def _layout_faults(mapping: SourceMapping) -> Iterator[str]:
     except (ZoneInfoNotFoundError, ValueError):
         yield f"time_zone = {mapping.time_zone!r} is no IANA time zone; expected one like Europe/London"
     try:
-        if "date" not in re.compile(layout.date_pattern).groupindex:
+        if layout.date_pattern and "date" not in re.compile(layout.date_pattern).groupindex:
             yield "files.date_pattern has no group `date`; expected one like (?P<date>\\d{4}-\\d{2}-\\d{2})"
     except re.error as error:
         yield f"files.date_pattern is no regular expression: {error}"
     if len({name.lower() for name in layout.columns}) < len(layout.columns):
         yield "files.columns names a column twice; upper and lower case are one"
-    if layout.optional_columns and layout.format != "parquet":
-        yield "files.optional_columns is of Parquet alone: a csv has its header, a missing key of jsonl is null"
+    if layout.optional_columns and layout.format == "csv" and not layout.header:
+        yield "files.optional_columns needs names in the files: without a header every column is there, in order"
+    if mapping.is_dated_by_name and layout.date_pattern is None:
+        yield "files.date_pattern is missing: the files say no time of their own, so their names have to"
 
 
 def _column_faults(mapping: SourceMapping) -> Iterator[str]:
@@ -209,16 +241,47 @@ def _feed_faults(mapping: SourceMapping) -> Iterator[str]:
         yield from _event_faults(mapping.events)
     if mapping.items:
         yield from _item_faults(mapping.items, mapping.events)
+    yield from _time_faults(mapping)
     prices = [feed.unit_price for feed in (mapping.events, mapping.items) if feed is not None]
+    prices += [mapping.events.amount] if mapping.events else []
     if any(prices) and mapping.currency is None:
         yield 'currency is missing: prices are in one, as in currency = "GBP"'
+
+
+def _time_faults(mapping: SourceMapping) -> Iterator[str]:
+    """Every format of times that nothing can read."""
+    told = {
+        "events.event_ts_format": mapping.events and mapping.events.event_ts_format,
+        "items.observed_ts_format": mapping.items and mapping.items.observed_ts_format,
+        "customers.observed_ts_format": mapping.customers and mapping.customers.observed_ts_format,
+    }
+    for key, spelling in told.items():
+        if spelling is None or spelling in TIME_WORDS:
+            continue
+        if "%" not in spelling:
+            near = nearest(spelling, TIME_WORDS)
+            yield f"{key} = {spelling!r} is no format{near}; expected directives like %Y-%m-%d %H:%M:%S"
+        unknown = sorted({found for found in re.findall(r"%(.?)", spelling) if found not in _DIRECTIVES})
+        if unknown:
+            yield f"{key} = {spelling!r} has the unknown directives {[f'%{letter}' for letter in unknown]}"
 
 
 def _event_faults(feed: EventFeed) -> Iterator[str]:
     if (feed.type_words is None) == (feed.default_type is None):
         yield "[events] needs either type_words or default_type to say the type of a line, and not both"
-    if feed.has_money and (feed.quantity is None or feed.unit_price is None):
-        yield "[events] tells of purchases or returns: expected events.quantity and events.unit_price"
+    if feed.has_money and feed.quantity is None and feed.default_quantity is None:
+        yield "[events] tells of purchases or returns: expected events.quantity, or default_quantity = 1"
+    if feed.has_money and feed.unit_price is None and feed.amount is None:
+        yield "[events] tells of purchases or returns: expected events.unit_price, or events.amount of the whole line"
+    if feed.unit_price is not None and feed.amount is not None:
+        yield "events.unit_price and events.amount are two prices: expected one of them"
+    if not feed.ts_columns:
+        yield "events.event_ts is empty: expected the column of the time"
+    if feed.earliest and feed.latest and feed.earliest > feed.latest:
+        yield f"events.earliest = {feed.earliest} lies after events.latest = {feed.latest}"
+    for defect in feed.defects:
+        if defect in UNCONDITIONAL and feed.defects[defect] is DefectRule.ACCEPT:
+            yield f"events.defects.{defect} cannot be accepted: there is no event in such a line"
 
 
 def _item_faults(feed: ItemFeed, events: EventFeed | None) -> Iterator[str]:

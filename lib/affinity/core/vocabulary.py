@@ -31,16 +31,35 @@ class Defect(StrEnum):
     EVENT_TS_INVALID = "event_ts_invalid"
     EVENT_TS_FUTURE = "event_ts_future"
     EVENT_TS_LATE = "event_ts_late"
+    EVENT_TS_OUTSIDE = "event_ts_outside"
     EVENT_TYPE_UNKNOWN = "event_type_unknown"
     QUANTITY_INVALID = "quantity_invalid"
     PRICE_INVALID = "price_invalid"
     PRICE_NOT_POSITIVE = "price_not_positive"
     AMOUNT_INVALID = "amount_invalid"
     STOCK_CORRECTION = "stock_correction"
+    EVENT_ID_MISSING = "event_id_missing"
     CUSTOMER_MISSING = "customer_missing"
     CANCELLATION = "cancellation"
     DESCRIPTION_MISSING = "description_missing"
     REPEATED_LINE = "repeated_line"
+
+
+# Of such a line no event can be made, whatever a source wishes.
+UNCONDITIONAL = frozenset({Defect.UNPARSABLE, Defect.EVENT_TS_INVALID, Defect.EVENT_TYPE_UNKNOWN, Defect.AMOUNT_INVALID})
+QUARANTINING = (
+    Defect.UNPARSABLE,
+    Defect.EVENT_TS_INVALID,
+    Defect.EVENT_TS_FUTURE,
+    Defect.EVENT_TS_LATE,
+    Defect.EVENT_TS_OUTSIDE,
+    Defect.EVENT_TYPE_UNKNOWN,
+    Defect.QUANTITY_INVALID,
+    Defect.PRICE_INVALID,
+    Defect.PRICE_NOT_POSITIVE,
+    Defect.AMOUNT_INVALID,
+)
+FILTERING = (Defect.STOCK_CORRECTION,)
 
 
 class Feed(StrEnum):
@@ -52,11 +71,12 @@ class Feed(StrEnum):
 
 
 class FileState(StrEnum):
-    """Where a landed file stands: its rows are in, are counted to the end, or were replaced by a correction."""
+    """Where a landed file stands: its rows are in, are counted to the end, were replaced, or it was not read."""
 
     INGESTED = "ingested"
     CLEANED = "cleaned"
     SUPERSEDED = "superseded"
+    REFUSED = "refused"
 
 
 class Severity(StrEnum):

@@ -1,0 +1,115 @@
+"""From the lines of a block to one text per column of the mapping, as SQL over the table ``block``."""
+
+import csv
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from affinity.core.source import FileLayout
+from affinity.reading.spelling import quoted
+
+_ENDS = "chr(13) || chr(10)"
+
+
+def fields(layout: FileLayout, present: Sequence[str]) -> str:
+    """The query from ``block`` to ``file_no, file_date, line_no, is_whole, shape, whole_line, v0, v1, …``.
+
+    ``present`` are the columns that the files of the block have, in their order; a wanted one that is not there is null.
+    """
+    query = {"csv": _csv, "jsonl": _json, "parquet": _parquet}[layout.format]
+    return query(layout, present)
+
+
+def _values(layout: FileLayout, found: dict[str, str]) -> str:
+    return ", ".join(
+        f"{found.get(name, 'CAST(NULL AS VARCHAR)')} AS v{number}" for number, name in enumerate(layout.columns)
+    )
+
+
+_OF_LINE = """SELECT file_no, file_date, line_no, is_whole,
+    CASE WHEN NOT is_whole THEN masked(line) END AS shape, CASE WHEN NOT is_whole THEN line END AS whole_line"""
+
+
+def _csv(layout: FileLayout, present: Sequence[str]) -> str:
+    # A list of no parts stands for a line with another number of fields.
+    places = {name: f"f[{number + 1}]" for number, name in enumerate(present)}
+    bare = f"string_split(rtrim(line, {_ENDS}), {quoted(layout.delimiter)})"
+    return f"""
+{_OF_LINE}, {_values(layout, places)}
+FROM (
+    SELECT file_no, file_date, line_no, line, is_text AND coalesce(len(parts) = {len(present)}, false) AS is_whole,
+        CASE WHEN len(parts) = {len(present)} THEN parts END AS f
+    FROM (SELECT *, CASE WHEN has_quotes THEN quoted_parts ELSE {bare} END AS parts FROM block)
+)
+"""
+
+
+def _json(layout: FileLayout, _present: Sequence[str]) -> str:
+    # TRY reads a chunk of good lines once; only where one is broken its lines are read one by one.
+    paths = ", ".join(quoted(json_path(name)) for name in layout.columns)
+    places = {name: f"f[{number + 1}]" for number, name in enumerate(layout.columns)}
+    return f"""
+{_OF_LINE}, {_values(layout, places)}
+FROM (
+    SELECT file_no, file_date, line_no, line, f,
+        is_text AND f IS NOT NULL AND starts_with(ltrim(line, ' ' || chr(9)), '{{') AS is_whole
+    FROM (SELECT *, TRY(json_extract_string(line, [{paths}])) AS f FROM block)
+)
+"""
+
+
+def json_path(name: str) -> str:
+    """The path of a column in an object: a.b is b within a."""
+    return "$" + "".join(f'."{part}"' for part in name.split("."))
+
+
+def _parquet(layout: FileLayout, present: Sequence[str]) -> str:
+    places = {name: f"c{number}" for number, name in enumerate(present)}
+    nothing = "CAST(NULL AS VARCHAR)"
+    return f"""
+SELECT file_no, file_date, line_no, true AS is_whole, {nothing} AS shape, {nothing} AS whole_line, {_values(layout, places)}
+FROM block
+"""
+
+
+def as_texts(rows: pa.Table) -> dict[str, str]:
+    """SQL that spells each column of a Parquet block as a log would: times by ISO 8601, what is nested as JSON."""
+    return {field.name: _as_text(field.name, field.type) for field in rows.schema if field.name.startswith("c")}
+
+
+def _as_text(name: str, kind: pa.DataType) -> str:
+    if pa.types.is_timestamp(kind):
+        return f"strftime({name}, '%Y-%m-%dT%H:%M:%S.%f{'Z' if kind.tz else ''}')"
+    if pa.types.is_nested(kind):
+        return f"CAST(to_json({name}) AS VARCHAR)"
+    return f"CAST({name} AS VARCHAR)"
+
+
+def split_quoted(lines: pa.Array, layout: FileLayout) -> dict[str, pa.Array]:
+    """``has_quotes`` of csv lines, and ``quoted_parts``: their fields; no fields where the quotes do not close."""
+    marks = {layout.quote, layout.escape}
+    has_quotes = pc.match_substring(lines, layout.quote)
+    for mark in marks - {layout.quote}:
+        has_quotes = pc.or_(has_quotes, pc.match_substring(lines, mark))
+    if not pc.any(has_quotes).as_py():
+        return {"has_quotes": has_quotes, "quoted_parts": pa.nulls(len(lines), pa.list_(pa.string()))}
+    parts = [_parts(line, layout) for line in lines.filter(has_quotes).to_pylist()]
+    places = pc.if_else(has_quotes, pc.subtract(pc.cumulative_sum(has_quotes.cast(pa.int32())), 1), None)
+    return {"has_quotes": has_quotes, "quoted_parts": pa.array(parts, pa.list_(pa.string())).take(places)}
+
+
+def _parts(line: str, layout: FileLayout) -> list[str]:
+    doubled = layout.escape == layout.quote
+    try:
+        (parts,) = csv.reader(
+            [line.rstrip("\r\n")],
+            delimiter=layout.delimiter,
+            quotechar=layout.quote,
+            doublequote=doubled,
+            escapechar=None if doubled else layout.escape,
+            strict=True,
+        )
+    except (csv.Error, ValueError):
+        return []
+    return parts

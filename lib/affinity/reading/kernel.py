@@ -1,0 +1,145 @@
+"""The reader of one process: splits in, typed rows out, with people as tokens before anything leaves it."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from affinity.core.source import SourceMapping
+from affinity.core.vocabulary import Feed
+from affinity.privacy.masks import masked, shown
+from affinity.privacy.tokens import read_key, token
+from affinity.reading.blocks import BLOCK_BYTES, parquet_blocks, text_blocks
+from affinity.reading.fields import as_texts, fields, split_quoted
+from affinity.reading.queries import COLUMNS, FLAGS, query
+from affinity.reading.spelling import MACROS
+from affinity.reading.splits import Split
+from affinity.reading.verdicts import Verdicts
+
+_MAX_REMEMBERED = 500_000
+_BATCH_ROWS = 20_000
+_ARROW = {
+    "string": pa.string(),
+    "bigint": pa.int64(),
+    "boolean": pa.bool_(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "decimal(18,4)": pa.decimal128(18, 4),
+    "array<string>": pa.list_(pa.string()),
+}
+
+
+def schema(feed: Feed) -> str:
+    """The columns that ``Reader.read`` gives for a feed, as Spark writes a schema."""
+    return ", ".join(f"{name} {kind}" for name, kind in COLUMNS[feed].items())
+
+
+@dataclass
+class Reader:
+    """One source's reader: a connection in memory and the tokens of the people seen last."""
+
+    mapping: SourceMapping
+    feed: Feed
+    business_zone: str
+    key_file: str | Path
+    _connection: duckdb.DuckDBPyConnection = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._connection = duckdb.connect(config={"threads": 1, "memory_limit": "2GB"})
+        self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection.execute(MACROS)
+        tokenise = _tokeniser(read_key(self.key_file))
+        self._connection.create_function("token", tokenise, ["VARCHAR", "VARCHAR"], "VARCHAR", type="arrow")
+        self._connection.create_function("masked", masked, ["VARCHAR"], "VARCHAR")
+        self._connection.create_function("shown", shown, ["VARCHAR"], "VARCHAR")
+        self._query = query(self.mapping, self.feed, business_zone=self.business_zone)
+        self._verdicts = Verdicts(self.mapping, self.mapping.events) if self.mapping.events else None
+        self._verdicts = self._verdicts if self.feed is Feed.EVENTS else None
+        self._schema = pa.schema([(name, _ARROW[kind]) for name, kind in COLUMNS[self.feed].items()])
+
+    def read(self, splits: Sequence[Split]) -> Iterator[pa.RecordBatch]:
+        """The rows of the splits with the columns of ``COLUMNS``; small files are read together.
+
+        Raises:
+            Unreadable: a file is damaged.
+            RuntimeError: the rows cannot be made; the message holds nothing of them.
+        """
+        for columns, alike in groupby(splits, key=lambda part: part.columns):
+            for blocks in _together(self._blocks(part) for part in alike):
+                yield from self._rows(blocks, columns).to_batches(_BATCH_ROWS)
+
+    def _blocks(self, part: Split) -> Iterator[tuple[Split, pa.Table]]:
+        layout = self.mapping.files
+        if layout.format == "parquet":
+            blocks = parquet_blocks(part)
+        else:
+            blocks = text_blocks(part, has_header=layout.format == "csv" and layout.header)
+        return ((part, block) for block in blocks)
+
+    def _rows(self, blocks: Sequence[tuple[Split, pa.Table]], columns: Sequence[str]) -> pa.Table:
+        numbered = [_of_file(block, number, part) for number, (part, block) in enumerate(blocks)]
+        try:
+            rows = self._asked(pa.concat_tables(numbered), columns)
+        except duckdb.Error as error:  # its text may hold a line
+            names = sorted({Path(part.path).name for part, _block in blocks})
+            raise RuntimeError(f"The lines of {names[:5]} could not be read: {type(error).__name__}.") from None
+        file_ids = pa.array([part.file_id for part, _block in blocks], pa.string())
+        rows = rows.append_column("file_id", file_ids.take(rows["file_no"].combine_chunks()))
+        for name, values in self._verdicts.of(rows[FLAGS]).items() if self._verdicts else ():
+            rows = rows.append_column(name, values)
+        return rows.select(self._schema.names).cast(self._schema)
+
+    def _asked(self, block: pa.Table, columns: Sequence[str]) -> pa.Table:
+        layout = self.mapping.files
+        if layout.format == "csv":
+            for name, values in split_quoted(block["line"].combine_chunks(), layout).items():
+                block = block.append_column(name, values)
+        connection = self._connection
+        connection.register("arrived", block)
+        spelled = ", ".join(f"{text} AS {name}" for name, text in as_texts(block).items())
+        replaced = f"* REPLACE ({spelled})" if layout.format == "parquet" and spelled else "*"
+        read = f"WITH block AS (SELECT {replaced} FROM arrived), fields AS ({fields(layout, columns)}) "
+        return connection.sql(f"{read} SELECT * FROM ({self._query})").to_arrow_table()
+
+
+def _of_file(block: pa.Table, number: int, part: Split) -> pa.Table:
+    """The block with the number of its file among those read together, and the date of the file."""
+    stamps = {"file_no": pa.scalar(number, pa.int32()), "file_date": pa.scalar(part.file_date, pa.date32())}
+    for name, stamp in stamps.items():
+        block = block.append_column(name, pa.repeat(stamp, len(block)))
+    return block
+
+
+def _together(parts: Iterable[Iterator[tuple[Split, pa.Table]]]) -> Iterator[list[tuple[Split, pa.Table]]]:
+    """Blocks of many small files as one, up to the size of a block."""
+    held: list[tuple[Split, pa.Table]] = []
+    n_bytes = 0
+    for part in parts:
+        for split, block in part:
+            if held and n_bytes + block.nbytes > BLOCK_BYTES:
+                yield held
+                held, n_bytes = [], 0
+            if len(block):
+                held.append((split, block))
+                n_bytes += block.nbytes
+    if held:
+        yield held
+
+
+def _tokeniser(key: bytes) -> Callable[[pa.Array, pa.Array], pa.Array]:
+    """Tokens of (kind, canonical id), remembered while they are few: people come back within a log."""
+    remembered: dict[tuple[str, str], str] = {}
+
+    def tokenise(kinds: pa.Array, ids: pa.Array) -> pa.Array:
+        if len(remembered) > _MAX_REMEMBERED:
+            remembered.clear()
+        pairs = list(zip(kinds.to_pylist(), ids.to_pylist(), strict=True))
+        for pair in pairs:
+            if pair not in remembered:
+                remembered[pair] = token(key, *pair)
+        return pa.array([remembered[pair] for pair in pairs], pa.string())
+
+    return tokenise

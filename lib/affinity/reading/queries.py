@@ -1,0 +1,406 @@
+"""A source mapping as SQL: from fields by name to the rows of bronze, or to what files say of items and customers.
+
+Every query reads ``fields``: ``file_no, file_date, line_no, is_whole, shape, whole_line`` and one text ``v0, v1, …`` per
+column of the mapping; it gives ``file_no``, for which the reader puts ``file_id``.
+"""
+
+from collections.abc import Sequence
+
+from affinity.core.source import MAX_CATEGORIES, CustomerFeed, EventFeed, ItemFeed, SourceMapping
+from affinity.core.vocabulary import Defect, EventType, Feed
+from affinity.reading.spelling import canonical_id, local_date, quoted, ts
+from affinity.reading.verdicts import bit, columns_at_fault, rejecting
+
+SEPARATOR = "\x1f"
+CATEGORIES = tuple(f"category_{level}" for level in range(1, MAX_CATEGORIES + 1))
+_NULL = "CAST(NULL AS VARCHAR)"
+_MONEY = f"({quoted(EventType.PURCHASE)}, {quoted(EventType.RETURN)})"
+
+EVENT_COLUMNS = {
+    "file_id": "string",
+    "file_date": "date",
+    "line_no": "bigint",
+    "event_id": "string",
+    "event_type": "string",
+    "event_ts": "timestamp",
+    "event_date": "date",
+    "subject_kind": "string",
+    "subject_key": "string",
+    "order_id": "string",
+    "item_id": "string",
+    "quantity": "decimal(18,4)",
+    "unit_price": "decimal(18,4)",
+    "amount": "decimal(18,4)",
+    "currency": "string",
+    "payload": "string",
+    "defects": "array<string>",
+    "reason": "string",
+    "disposition": "string",
+    "column_name": "string",
+    "expected": "string",
+    "got": "string",
+}
+ITEM_COLUMNS = {
+    "file_id": "string",
+    "line_no": "bigint",
+    "item_id": "string",
+    "observed_ts": "timestamp",
+    "observed_date": "date",
+    "description": "string",
+    "unit_price": "decimal(18,4)",
+    "brand": "string",
+    **dict.fromkeys(CATEGORIES, "string"),
+    "is_recommendable": "boolean",
+}
+FLAGS = "flags"
+# The others follow from the flags and the file alone.
+_BY_QUERY = (
+    "file_date",
+    "line_no",
+    "event_id",
+    "event_type",
+    "event_ts",
+    "event_date",
+    "subject_kind",
+    "subject_key",
+    "order_id",
+    "item_id",
+    "quantity",
+    "unit_price",
+    "amount",
+    "currency",
+    "payload",
+)
+CUSTOMER_COLUMNS = {
+    "file_id": "string",
+    "line_no": "bigint",
+    "subject_key": "string",
+    "subject_kind": "string",
+    "observed_ts": "timestamp",
+    "observed_date": "date",
+    "country": "string",
+    "tier": "string",
+}
+COLUMNS = {Feed.EVENTS: EVENT_COLUMNS, Feed.ITEMS: ITEM_COLUMNS, Feed.CUSTOMERS: CUSTOMER_COLUMNS}
+
+
+class Columns:
+    """The columns of a mapping as SQL."""
+
+    def __init__(self, mapping: SourceMapping) -> None:
+        self._places = {name: f"v{number}" for number, name in enumerate(mapping.files.columns)}
+
+    def text(self, column: str | None) -> str:
+        """The text of a column; null where it is empty, or where no column is named."""
+        return f"nullif({self._places[column]}, '')" if column else _NULL
+
+    def told(self, column: str | None) -> str:
+        """``text`` without spaces around it; null where nothing is left."""
+        return f"told({self._places[column]})" if column else _NULL
+
+    def number(self, column: str | None) -> str:
+        """The amount that a column says."""
+        return f"number({self.told(column)})" if column else "CAST(NULL AS DECIMAL(18, 4))"
+
+    def joined(self, columns: Sequence[str]) -> str:
+        """Several columns as one text, with a space between; null where one is empty."""
+        return " || ' ' || ".join(self.told(column) for column in columns)
+
+
+def query(mapping: SourceMapping, feed: Feed, *, business_zone: str) -> str:
+    """The rows that ``fields`` and ``files`` make for a feed, with the columns of ``COLUMNS`` in their order."""
+    if feed is Feed.EVENTS:
+        return _events(mapping, business_zone)
+    return _items(mapping, business_zone) if feed is Feed.ITEMS else _customers(mapping, business_zone)
+
+
+def _events(mapping: SourceMapping, zone: str) -> str:
+    feed = event_feed(mapping)
+    own = {"event_id": _event_id(mapping, feed), "amount": "TRY_CAST(amount_wide AS DECIMAL(18, 4))"}
+    listed = ", ".join(f"{own[name]} AS {name}" if name in own else name for name in _BY_QUERY)
+    return f"""
+WITH typed AS ({_typed(mapping, feed, zone)}),
+judged AS (SELECT *, {_amount()} AS amount_wide, {_is_repeated(feed)} AS is_repeated FROM typed),
+flagged AS (SELECT *, {_flags(mapping, feed)} AS {FLAGS} FROM judged)
+SELECT file_no, {listed}, {FLAGS}, {_got(mapping, feed)} AS got FROM flagged
+"""
+
+
+def event_feed(mapping: SourceMapping) -> EventFeed:
+    """The events section of a mapping that has one."""
+    if mapping.events is None:
+        raise ValueError(f"{mapping.name} has no events feed")
+    return mapping.events
+
+
+def _typed(mapping: SourceMapping, feed: EventFeed, zone: str) -> str:
+    """Fields as the values of an event, as far as they can be read, and what flags and identity need."""
+    columns = Columns(mapping)
+    said = ts(columns.joined(feed.ts_columns), feed.event_ts_format, mapping.time_zone)
+    unit_price = columns.number(feed.unit_price)
+    quantity = columns.number(feed.quantity)
+    if feed.default_quantity is not None:
+        quantity = f"CASE WHEN {columns.told(feed.quantity)} IS NULL THEN {feed.default_quantity} ELSE {quantity} END"
+        quantity = f"CAST({quantity} AS DECIMAL(18, 4))"
+    return f"""
+SELECT *, plausible(said_ts) AS event_ts, {local_date("plausible(said_ts)", zone)} AS event_date
+FROM (
+    SELECT fields.*,
+        {_person(mapping)},
+        {said} AS said_ts,
+        {_event_type(columns, feed)} AS event_type,
+        {columns.told(feed.event_id)} AS native_id,
+        {columns.text(feed.order_id)} AS order_id,
+        {columns.text(feed.item_id)} AS item_id,
+        {quantity} AS quantity,
+        {unit_price} AS unit_price,
+        {columns.number(feed.amount)} AS said_amount,
+        {_currency(columns, mapping, feed)} AS currency,
+        {columns.told(feed.description)} AS description,
+        {_payload(mapping)} AS payload,
+        {_line_id(mapping, feed)} AS event_id
+    FROM fields
+)
+"""
+
+
+def _person(mapping: SourceMapping) -> str:
+    """Kind and token of the person's id; null where the source or the line names nobody."""
+    subject = mapping.subject
+    if subject is None:
+        return f"{_NULL} AS subject_kind, {_NULL} AS subject_key"
+    person = canonical_id(Columns(mapping).text(subject.column), subject)
+    kind = quoted(subject.kind)
+    return f"{kind} AS subject_kind, CASE WHEN is_whole THEN token({kind}, {person}) END AS subject_key"
+
+
+def _payload(mapping: SourceMapping) -> str:
+    """JSON of the columns that may be kept, without empty ones; of a line that cannot be read its shape."""
+    columns = Columns(mapping)
+    pairs = [f"{quoted(_key(name))} || to_json({columns.text(name)})" for name in mapping.kept_columns]
+    return f"CASE WHEN is_whole THEN '{{' || concat_ws(',', {', '.join(pairs)}) || '}}' ELSE shape END"
+
+
+def _key(name: str) -> str:
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}":'
+
+
+def _line_id(mapping: SourceMapping, feed: EventFeed) -> str:
+    """What tells a line without an id of its own from others: its kept columns, and tokens of the rest of it."""
+    columns = Columns(mapping)
+    spelled = [f"coalesce({columns.text(name)}, chr(0))" for name in mapping.kept_columns]
+    hidden = [f"coalesce({columns.text(name)}, chr(0))" for name in mapping.files.withheld]
+    withheld = [f"token('withheld', concat_ws({quoted(SEPARATOR)}, {', '.join(hidden)}))"] if hidden else []
+    whole = ", ".join([*spelled, "subject_key", *withheld])
+    of_line = f"CASE WHEN is_whole THEN concat_ws({quoted(SEPARATOR)}, {whole}) ELSE token('line', whole_line) END"
+    if feed.event_id is None:
+        return of_line
+    return f"CASE WHEN {columns.told(feed.event_id)} IS NULL THEN {of_line} END"
+
+
+def _is_repeated(feed: EventFeed) -> str:
+    """Whether an equal line came before in the file; known here of files that lie whole in the block."""
+    if feed.event_id is not None:
+        return "false"
+    return "row_number() OVER (PARTITION BY file_no, event_id ORDER BY line_no) > 1"
+
+
+def _event_id(mapping: SourceMapping, feed: EventFeed) -> str:
+    """n and the digest of source and native id, or l and that of source and line; of repeated lines with their place."""
+    source = quoted(f"{mapping.name}|")
+    if feed.event_id is None:
+        copy = "row_number() OVER (PARTITION BY file_no, event_id ORDER BY line_no)"
+        return f"'l' || left(sha256({source} || event_id || '|' || {copy}), 31)"
+    native = f"'n' || left(sha256({source} || native_id), 31)"
+    return f"CASE WHEN native_id IS NULL THEN 'l' || left(sha256({source} || event_id), 31) ELSE {native} END"
+
+
+def _currency(columns: Columns, mapping: SourceMapping, feed: EventFeed) -> str:
+    priced = columns.told(feed.unit_price or feed.amount)
+    stated = quoted(mapping.currency) if mapping.currency else _NULL
+    return f"CASE WHEN number({priced}) IS NOT NULL THEN coalesce({columns.told(feed.currency)}, {stated}) END"
+
+
+def _event_type(columns: Columns, feed: EventFeed) -> str:
+    """The first rule that fits, else the word, else the default."""
+    decided = quoted(feed.default_type) if feed.default_type else _NULL
+    if feed.type_words:
+        word = columns.told(feed.type_words.column)
+        cases = [f"WHEN {quoted(said)} THEN {quoted(kind)}" for said, kind in feed.type_words.words.items()]
+        decided = f"CASE {word} {' '.join(cases)} END"
+    rules = [
+        f"WHEN starts_with({columns.text(rule.column)}, {quoted(rule.starts_with)}) THEN {quoted(rule.type)}"
+        for rule in feed.types
+    ]
+    return f"CASE {' '.join(rules)} ELSE {decided} END" if rules else decided
+
+
+def _amount() -> str:
+    product = "TRY(CAST(quantity AS DECIMAL(20, 4)) * unit_price)"
+    return f"coalesce(CAST(said_amount AS DECIMAL(38, 8)), {product})"
+
+
+def _flags(mapping: SourceMapping, feed: EventFeed) -> str:
+    """The flags of a line as bits, by their place in the vocabulary; ``verdicts`` knows what follows from them."""
+    conditions = _conditions(mapping, feed).items()
+    return " + ".join(f"CASE WHEN {condition} THEN {bit(defect)} ELSE 0 END" for defect, condition in conditions)
+
+
+def _conditions(mapping: SourceMapping, feed: EventFeed) -> dict[Defect, str]:
+    is_return = f"event_type = {quoted(EventType.RETURN)}"
+    holds = {
+        Defect.UNPARSABLE: "NOT is_whole",
+        Defect.EVENT_TS_INVALID: "event_ts IS NULL",
+        Defect.EVENT_TYPE_UNKNOWN: "event_type IS NULL",
+        Defect.STOCK_CORRECTION: f"NOT ({is_return}) AND quantity < 0",
+        Defect.CANCELLATION: is_return,
+        **_time_conditions(feed),
+        **_money_conditions(mapping, feed),
+    }
+    if feed.event_id is None:
+        holds[Defect.REPEATED_LINE] = "is_repeated"
+    else:
+        holds[Defect.EVENT_ID_MISSING] = "native_id IS NULL"
+    if mapping.subject:
+        holds[Defect.CUSTOMER_MISSING] = "subject_key IS NULL"
+    if feed.description:
+        holds[Defect.DESCRIPTION_MISSING] = "description IS NULL"
+    ahead, late = holds.get(Defect.EVENT_TS_FUTURE, "false"), holds.get(Defect.EVENT_TS_LATE, "false")
+    unread = f"event_ts IS NULL AND NOT coalesce({ahead}, false) AND NOT coalesce({late}, false)"
+    return holds | {Defect.EVENT_TS_INVALID: unread}
+
+
+def _time_conditions(feed: EventFeed) -> dict[Defect, str]:
+    """Times beside the nominal date of the file, and outside the window that the mapping states."""
+    is_far = "said_ts >= TIMESTAMPTZ '2262-01-01 00:00:00+00'"
+    holds = {
+        Defect.EVENT_TS_FUTURE: f"file_date IS NOT NULL AND ({is_far} OR event_date > file_date + {feed.max_ahead_days})"
+    }
+    if feed.max_late_days is not None:
+        is_early = "said_ts < TIMESTAMPTZ '1970-01-03 00:00:00+00'"
+        is_late = f"{is_early} OR event_date < file_date - {feed.max_late_days}"
+        holds[Defect.EVENT_TS_LATE] = f"file_date IS NOT NULL AND ({is_late})"
+    outside = [f"event_date < DATE '{feed.earliest}'"] if feed.earliest else []
+    outside += [f"event_date > DATE '{feed.latest}'"] if feed.latest else []
+    return holds | ({Defect.EVENT_TS_OUTSIDE: " OR ".join(outside)} if outside else {})
+
+
+def _money_conditions(mapping: SourceMapping, feed: EventFeed) -> dict[Defect, str]:
+    """Flags of quantity and price: purchases and returns need both, of others they are only to be readable."""
+    columns = Columns(mapping)
+    has_money = f"event_type IN {_MONEY}"
+    sign = ">" if feed.returns == "negative" else "<"
+    wrong_return = f"(event_type = {quoted(EventType.RETURN)} AND quantity {sign} 0)"
+    unread = f"quantity IS NULL AND ({has_money} OR {columns.told(feed.quantity)} IS NOT NULL)"
+    price, priced = ("unit_price", feed.unit_price) if feed.amount is None else ("said_amount", feed.amount)
+    no_price = f"{price} IS NULL AND ({has_money} OR {columns.told(priced)} IS NOT NULL)"
+    no_currency = f"{price} IS NOT NULL AND NOT coalesce(regexp_full_match(currency, '[A-Z]{{3}}'), false)"
+    holds = {Defect.QUANTITY_INVALID: f"({unread}) OR quantity = 0 OR {wrong_return}"}
+    if priced is None:
+        return holds
+    return holds | {
+        Defect.PRICE_INVALID: f"({no_price}) OR ({no_currency})",
+        Defect.PRICE_NOT_POSITIVE: f"{price} < 0 OR ({has_money} AND {price} <= 0)",
+        Defect.AMOUNT_INVALID: "quantity IS NOT NULL AND unit_price IS NOT NULL "
+        "AND TRY_CAST(amount_wide AS DECIMAL(18, 4)) IS NULL",
+    }
+
+
+def _got(mapping: SourceMapping, feed: EventFeed) -> str:
+    """What stood in the column at fault, without what could tell of a person; null where the line is not rejected."""
+    columns = Columns(mapping)
+    at_fault = columns_at_fault(feed)
+    cases = []
+    for defect in rejecting(feed):
+        if defect in at_fault:
+            is_time = at_fault[defect] == feed.ts_columns[0]
+            value = columns.joined(feed.ts_columns) if is_time else columns.text(at_fault[defect])
+            cases.append(f"WHEN {FLAGS} & {bit(defect)} > 0 THEN shown({value})")
+    bits = sum(bit(defect) for defect in rejecting(feed))
+    return f"CASE WHEN {FLAGS} & {bits} = 0 THEN NULL {' '.join(cases)} END" if cases else _NULL
+
+
+def _items(mapping: SourceMapping, zone: str) -> str:
+    feed = mapping.items
+    if feed is None:
+        raise ValueError(f"{mapping.name} has no items feed")
+    columns = Columns(mapping)
+    rows = _catalogue(mapping, feed, zone) if feed.item_id else _sales(mapping, feed, zone)
+    named = [*feed.categories, *[None] * MAX_CATEGORIES][:MAX_CATEGORIES]
+    categories = ", ".join(f"{columns.told(c)} AS {n}" for n, c in zip(CATEGORIES, named, strict=True))
+    return f"""
+SELECT file_no, line_no, item_id, observed_ts, observed_date, description, unit_price,
+    {columns.told(feed.brand)} AS brand, {categories}, NOT ({_is_banned(columns, feed)}) AS is_recommendable
+FROM ({rows})
+WHERE item_id IS NOT NULL AND observed_ts IS NOT NULL
+"""
+
+
+def _is_banned(columns: Columns, feed: ItemFeed) -> str:
+    """Whether a rule for the id of an item, or for a column, speaks against showing it."""
+    rules = [f"regexp_full_match(item_id, {quoted(pattern)})" for pattern in feed.not_recommendable]
+    rules += [
+        f"coalesce({columns.told(column)} IN ({', '.join(map(quoted, values))}), false)"
+        for column, values in feed.not_recommendable_where.items()
+    ]
+    return " OR ".join(rules) or "false"
+
+
+def _catalogue(mapping: SourceMapping, feed: ItemFeed, zone: str) -> str:
+    columns = Columns(mapping)
+    return f"""
+SELECT *, {_observed_date(mapping, feed, zone)} AS observed_date
+FROM (
+    SELECT *, {columns.text(feed.item_id)} AS item_id, {columns.told(feed.description)} AS description,
+        {columns.number(feed.unit_price)} AS unit_price, {_observed_ts(mapping, feed)} AS observed_ts
+    FROM fields WHERE is_whole
+)
+"""
+
+
+def _sales(mapping: SourceMapping, feed: ItemFeed, zone: str) -> str:
+    """Sales alone describe items: stock corrections and give-aways carry notes such as "damaged" in its place."""
+    events = event_feed(mapping)
+    misplaced = " OR ".join(f"coalesce({condition}, false)" for condition in _time_conditions(events).values())
+    is_sale = f"event_type = {quoted(EventType.PURCHASE)} AND quantity > 0 AND coalesce(unit_price, said_amount) > 0"
+    return f"""
+SELECT * EXCLUDE (description), event_ts AS observed_ts, event_date AS observed_date,
+    {Columns(mapping).told(feed.description)} AS description
+FROM ({_typed(mapping, events, zone)})
+WHERE {is_sale} AND NOT ({misplaced})
+"""
+
+
+def _customers(mapping: SourceMapping, zone: str) -> str:
+    feed = mapping.customers
+    if feed is None:
+        raise ValueError(f"{mapping.name} has no customers feed")
+    columns = Columns(mapping)
+    return f"""
+SELECT file_no, line_no, subject_key, subject_kind, observed_ts,
+    {_observed_date(mapping, feed, zone)} AS observed_date,
+    {columns.told(feed.country)} AS country, {columns.told(feed.tier)} AS tier
+FROM (
+    SELECT *, {_person(mapping)}, {_observed_ts(mapping, feed)} AS observed_ts
+    FROM fields WHERE is_whole
+)
+WHERE subject_key IS NOT NULL AND observed_ts IS NOT NULL
+"""
+
+
+def _observed_ts(mapping: SourceMapping, feed: ItemFeed | CustomerFeed) -> str:
+    """When it was said: by a column of its own, else with the event, else on the file's nominal date at 00:00 UTC."""
+    columns = Columns(mapping)
+    if feed.observed_ts:
+        said = ts(columns.told(feed.observed_ts), feed.observed_ts_format, mapping.time_zone)
+    elif mapping.events:
+        said = ts(columns.joined(mapping.events.ts_columns), mapping.events.event_ts_format, mapping.time_zone)
+    else:
+        return "timezone('UTC', CAST(file_date AS TIMESTAMP))"
+    return f"plausible({said})"
+
+
+def _observed_date(mapping: SourceMapping, feed: ItemFeed | CustomerFeed, zone: str) -> str:
+    is_nominal = feed.observed_ts is None and mapping.events is None
+    return "file_date" if is_nominal else local_date("observed_ts", zone)
