@@ -2,7 +2,6 @@
 
 from affinity.core.settings import Settings
 from affinity.core.vocabulary import Feed
-from affinity.features.lines import parsed
 from affinity.features.observations import customer_observations
 from affinity.io.entry import main
 from affinity.io.job import Inputs, Job, Kind, Outputs
@@ -11,10 +10,7 @@ from affinity.tables import silver
 
 def transform(inputs: Inputs, _settings: Settings) -> Outputs:
     """Keep the last statement of each day."""
-    rows = parsed(inputs.lines, inputs.source_mapping, key_file=str(inputs.key_file))
-    return Outputs(
-        {silver.CUSTOMERS: customer_observations(rows, inputs.source_mapping, business_zone=inputs.business_zone)}
-    )
+    return Outputs({silver.CUSTOMERS: customer_observations(inputs.rows)})
 
 
 JOB = Job(

@@ -1,18 +1,19 @@
 """Landed files → bronze.events: every line once, people as tokens."""
 
 from affinity.core.settings import Settings
-from affinity.core.vocabulary import Feed
-from affinity.features.landed import events
-from affinity.features.lines import parsed
+from affinity.core.vocabulary import Defect, Feed
+from affinity.features.repeated import numbered
 from affinity.io.entry import main
 from affinity.io.job import Inputs, Job, Kind, Outputs
+from affinity.reading.queries import event_feed
+from affinity.reading.verdicts import rejecting
 from affinity.tables import bronze
 
 
 def transform(inputs: Inputs, _settings: Settings) -> Outputs:
-    """Parse, tokenise and type the lines."""
-    rows = parsed(inputs.lines, inputs.source_mapping, key_file=str(inputs.key_file))
-    return Outputs({bronze.EVENTS: events(rows, inputs.source_mapping, business_zone=inputs.business_zone)})
+    """Number the equal lines of files that were read in parts; rows of all others are written as they were read."""
+    rejected_as = rejecting(event_feed(inputs.source_mapping)).get(Defect.REPEATED_LINE)
+    return Outputs({bronze.EVENTS: numbered(inputs.rows, rejected_as)})
 
 
 JOB = Job(

@@ -96,7 +96,9 @@ class EventFeed(Settings):
     order_id: OptionalColumn = None
     item_id: OptionalColumn = None
     quantity: OptionalColumn = None
-    default_quantity: Decimal | None = Field(default=None, gt=0, description="Units of a line that says none")
+    default_quantity: Decimal | None = Field(
+        default=None, gt=0, description="Units of a purchase or return whose line says none"
+    )
     unit_price: OptionalColumn = None
     amount: OptionalColumn = Field(default=None, description="What the line costs in all, where no unit_price is told")
     currency: OptionalColumn = Field(default=None, description="ISO 4217 by line; blank: the currency of the source")
@@ -119,6 +121,11 @@ class EventFeed(Settings):
         """Whether it can tell of purchases or returns, which have a quantity and a price."""
         words = self.type_words.words.values() if self.type_words else ()
         return not _MONEY_TYPES.isdisjoint({self.default_type, *words, *(rule.type for rule in self.types)})
+
+    @property
+    def may_lack_price(self) -> bool:
+        """Whether purchases and returns without a price are wanted, and not only those with one."""
+        return self.defects.get(Defect.PRICE_INVALID) is DefectRule.ACCEPT
 
 
 class ItemFeed(Settings):
@@ -256,7 +263,7 @@ def _time_faults(mapping: SourceMapping) -> Iterator[str]:
         "customers.observed_ts_format": mapping.customers and mapping.customers.observed_ts_format,
     }
     for key, spelling in told.items():
-        if spelling is None or spelling in TIME_WORDS:
+        if not isinstance(spelling, str) or spelling in TIME_WORDS:
             continue
         if "%" not in spelling:
             near = nearest(spelling, TIME_WORDS)
@@ -271,8 +278,11 @@ def _event_faults(feed: EventFeed) -> Iterator[str]:
         yield "[events] needs either type_words or default_type to say the type of a line, and not both"
     if feed.has_money and feed.quantity is None and feed.default_quantity is None:
         yield "[events] tells of purchases or returns: expected events.quantity, or default_quantity = 1"
-    if feed.has_money and feed.unit_price is None and feed.amount is None:
-        yield "[events] tells of purchases or returns: expected events.unit_price, or events.amount of the whole line"
+    if feed.has_money and feed.unit_price is None and feed.amount is None and not feed.may_lack_price:
+        yield (
+            "[events] tells of purchases or returns: expected events.unit_price, or events.amount of the whole line; "
+            'where nothing says a price, events.defects = { price_invalid = "accept" }'
+        )
     if feed.unit_price is not None and feed.amount is not None:
         yield "events.unit_price and events.amount are two prices: expected one of them"
     if not feed.ts_columns:

@@ -46,7 +46,9 @@ class Defect(StrEnum):
 
 
 # Of such a line no event can be made, whatever a source wishes.
-UNCONDITIONAL = frozenset({Defect.UNPARSABLE, Defect.EVENT_TS_INVALID, Defect.EVENT_TYPE_UNKNOWN, Defect.AMOUNT_INVALID})
+UNCONDITIONAL = frozenset(
+    {Defect.UNPARSABLE, Defect.EVENT_TS_INVALID, Defect.EVENT_TYPE_UNKNOWN, Defect.AMOUNT_INVALID}
+)
 QUARANTINING = (
     Defect.UNPARSABLE,
     Defect.EVENT_TS_INVALID,
@@ -77,6 +79,10 @@ class FileState(StrEnum):
     CLEANED = "cleaned"
     SUPERSEDED = "superseded"
     REFUSED = "refused"
+
+
+# States of files whose rows count.
+COUNTING = frozenset({FileState.INGESTED, FileState.CLEANED})
 
 
 class Severity(StrEnum):

@@ -10,7 +10,7 @@ from affinity.core.errors import AffinityError, BadInput, ExitCode, NotYet
 from affinity.core.vocabulary import Status
 from affinity.io.config import Config, load_source
 from affinity.io.job import Job, Kind, upstream
-from affinity.io.landing import landed_days, landed_files
+from affinity.io.landing import landed_dates, landed_days
 from affinity.io.ops import OpsStore
 from affinity.io.plan import Request, check_as_of, job_settings, make_plan
 from affinity.io.platform import Platform
@@ -33,8 +33,7 @@ def check(config: Config, jobs: Sequence[Job], request: Request) -> list[date]:
     if request.source is None or request.landing is None:
         raise BadInput("`affinity run` needs --source NAME and --landing DIR.")
     mappings = [load_source(config, source) for source in (request.source, *request.more_sources)]
-    landed = [file for mapping in mappings for file in landed_files(request.landing, mapping)]
-    return [file.file_date for file in landed if file.file_date]
+    return [day for mapping in mappings for day in landed_dates(request.landing, mapping)]
 
 
 def check_dates(store: OpsStore, landed: Sequence[date], dates: Sequence[date]) -> None:

@@ -7,9 +7,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from affinity.core.errors import AuditFailed
-from affinity.core.vocabulary import Disposition, FileState
+from affinity.core.vocabulary import COUNTING, Disposition, FileState
 from affinity.features import cleaning
-from affinity.features.times import UNREADABLE_DATE
+from affinity.features.cleaning import UNREADABLE_DATE
 from affinity.io.job import RIVALS, Inputs
 from affinity.io.kinds import Done, Work
 from affinity.io.landing import replaced_by
@@ -26,7 +26,7 @@ class CleanWork(Work):
         plan = self.plan
         pending = {row["file_id"]: row for row in plan.manifest if row["state"] == FileState.INGESTED}
         replaced = replaced_by(plan.manifest, set(pending))
-        live = [row["file_id"] for row in plan.manifest if row["state"] != FileState.SUPERSEDED]
+        live = [row["file_id"] for row in plan.manifest if row["state"] in COUNTING]
         arrived = self.pinned(bronze.EVENTS).withColumn(
             "event_date", F.coalesce("event_date", F.to_date(F.lit(UNREADABLE_DATE)))
         )

@@ -99,13 +99,28 @@ def load_source(config: Config, name: str) -> SourceMapping:
     Raises:
         BadInput: no such source (the nearest is named), or its file has faults.
     """
+    known = source_names(config)
     folder = config.conf_dir / "sources"
-    known = sorted(file.stem for file in folder.glob("*.toml"))
     if name not in known:
         raise BadInput(
             f"Source {name!r} is unknown{nearest(name, known)}. Known in {folder}: {', '.join(known) or '-'}."
         )
-    file = folder / f"{name}.toml"
+    return read_source(folder / f"{name}.toml")
+
+
+def source_names(config: Config) -> list[str]:
+    """The names of the mappings beside the settings file."""
+    return sorted(file.stem for file in (config.conf_dir / "sources").glob("*.toml"))
+
+
+def read_source(file: Path) -> SourceMapping:
+    """The mapping in a file.
+
+    Raises:
+        BadInput: there is no such file, or it has faults.
+    """
+    if not file.is_file():
+        raise BadInput(f"Mapping {file} does not exist; docs/sources.md says how to write one.")
     return validated(SourceMapping, _read_toml(file), where=str(file))
 
 

@@ -1,157 +1,238 @@
-"""The content of landed files: whether it is laid out as its mapping says, and its lines."""
+"""The content of landed files through Spark: what can be read of it, how it is split, its rows."""
 
-import io
-from collections.abc import Sequence
-from functools import reduce
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from affinity.core.errors import BadInput
 from affinity.core.source import SourceMapping
-from affinity.features.lines import header
+from affinity.core.vocabulary import Feed
 from affinity.io.landing import LandedFile
+from affinity.reading.blocks import BLOCK_BYTES, PARQUET_ROWS
+from affinity.reading.counting import Counted, counted
+from affinity.reading.kernel import Reader, schema
+from affinity.reading.layouts import OwnLayout, own_layout
+from affinity.reading.parts import Part, write
+from affinity.reading.splits import Split, dumped, loaded, n_tasks, packed_evenly, split
 
 _SHOWN = 5
-_BYTES_PER_TASK = 32 * 1024 * 1024
-_UTC = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS"
 
 
-def check_files(files: Sequence[LandedFile], mapping: SourceMapping) -> None:
-    """Every file has the layout of the mapping, as far as can be told without reading its rows.
-
-    Raises:
-        BadInput: some do not; each is named with what was expected and what was got.
-    """
-    checks = {"csv": _header_fault, "jsonl": lambda _file, _mapping: None, "parquet": _schema_fault}
-    check = checks[mapping.files.format]
-    faults = [fault for file in files if (fault := _date_fault(file, mapping) or check(file, mapping))]
-    if faults:
-        more = f"; and {len(faults) - _SHOWN} more files" if len(faults) > _SHOWN else ""
-        raise BadInput(
-            f"Files of source {mapping.name!r} are not as its mapping says: {'; '.join(faults[:_SHOWN])}{more}. "
-            f"Nothing was read. Mend the files, or `files` of conf/sources/{mapping.name}.toml if the source has "
-            "changed."
-        )
+def layouts(files: Sequence[LandedFile], mapping: SourceMapping) -> dict[str, OwnLayout]:
+    """What each file says of its layout, by file_id; a fault says why it is refused."""
+    found = {file.file_id: own_layout(file.path, mapping) for file in files}
+    for file in files:
+        if fault := _date_fault(file, mapping):
+            found[file.file_id] = replace(found[file.file_id], fault=fault)
+    return found
 
 
 def _date_fault(file: LandedFile, mapping: SourceMapping) -> str | None:
     if file.file_date is not None or not mapping.is_dated_by_name:
         return None
-    expected = f"(expected {mapping.files.date_pattern})"
-    return f"{file.name}: its name has no date, which is the time of what it says {expected}"
+    return f"its name has no date, which is the time of what it says (expected {mapping.files.date_pattern})"
 
 
-def _header_fault(file: LandedFile, mapping: SourceMapping) -> str | None:
-    expected = f"(expected {list(mapping.files.columns)})"
-    try:
-        first = _first_line(file)
-    except (OSError, EOFError, pa.ArrowException):
-        return f"{file.name}: it cannot be unpacked"
-    if first == header(mapping):
-        return None
-    got = first.split(mapping.files.delimiter)
-    if 2 * len(set(got) & set(mapping.files.columns)) < len(got):  # a line of data is not repeated in any log
-        return f"{file.name}: its first line, of {len(got)} fields, is no header {expected}"
-    missing = [name for name in mapping.files.columns if name not in got]
-    extra = [name for name in got if name not in mapping.files.columns]
-    order = "columns in another order" if not (missing or extra) else ""
-    parts = [f"missing {missing}" if missing else "", f"not expected {extra}" if extra else "", order]
-    return f"{file.name}: {', '.join(part for part in parts if part)} {expected}"
+def refusal(faults: Mapping[str, str], mapping: SourceMapping) -> BadInput:
+    """The error where no file can be read: file name → fault."""
+    told = [f"{name}: {fault}" for name, fault in sorted(faults.items())]
+    more = f"; and {len(told) - _SHOWN} more files" if len(told) > _SHOWN else ""
+    return BadInput(
+        f"Files of source {mapping.name!r} are not as its mapping says: {'; '.join(told[:_SHOWN])}{more}. "
+        f"Nothing was read. Mend the files, or `files` of conf/sources/{mapping.name}.toml if the source has changed; "
+        f"`affinity source check FILE --source {mapping.name}` shows what it makes of one."
+    )
 
 
-def _first_line(file: LandedFile) -> str:
-    with pa.input_stream(str(file.path), compression="detect") as stream:
-        lines = io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8-sig", errors="replace")
-        return lines.readline().rstrip("\r\n")
+@dataclass(frozen=True)
+class Batch:
+    """Files that are read together: their splits, apart by whether a split has all lines of its file in one block."""
+
+    whole: Sequence[Split]
+    in_parts: Sequence[Split]
+    n_lines: Mapping[str, int]
+    faults: Mapping[str, str]
 
 
-def _schema_fault(file: LandedFile, mapping: SourceMapping) -> str | None:
-    try:
-        got = pq.read_schema(file.path)
-    except (OSError, pa.ArrowException):
-        return f"{file.name}: it is no whole Parquet file"
-    layout = mapping.files
-    missing = [name for name in layout.columns if name not in got.names and name not in layout.optional_columns]
-    nanos = [n for n in layout.columns if n in got.names and got.field(n).type in (pa.timestamp("ns"), _NANOS_UTC)]
-    parts = [f"missing {missing}" if missing else "", f"nanoseconds in {nanos}, which Spark reads not" if nanos else ""]
-    told = ", ".join(part for part in parts if part)
-    return f"{file.name}: {told} (expected {list(layout.columns)}, got {got.names})" if told else None
+def batch(
+    spark: SparkSession,
+    files: Sequence[LandedFile],
+    found: Mapping[str, OwnLayout],
+    mapping: SourceMapping,
+    feed: Feed,
+) -> Batch:
+    """Split the files, and count the lines of those that are packed, large or of Parquet before anything is parsed.
 
-
-_NANOS_UTC = pa.timestamp("ns", tz="UTC")
-
-
-def stated_rows(files: Sequence[LandedFile], mapping: SourceMapping) -> dict[LandedFile, int]:
-    """The number of rows that a Parquet file itself states; empty for other formats."""
-    if mapping.files.format != "parquet":
-        return {}
-    return {file: pq.read_metadata(file.path).num_rows for file in files}
-
-
-def read_lines(spark: SparkSession, files: Sequence[LandedFile], mapping: SourceMapping) -> DataFrame:
-    """The lines of the files, one pass over all of them: ``file_id, file_date, line``.
-
-    A row of a Parquet file comes as the line of JSON that would say the same.
+    ``n_lines`` has the lines that say something of the files that were counted; ``faults`` are files that cannot be
+    read to their end or should not be.
     """
-    facts = spark.createDataFrame(
-        [(f"file:{file.path.absolute()}", file.file_id, file.file_date) for file in files],
-        "location string, file_id string, file_date date",
-    )
-    if not files:
-        return facts.select("file_id", "file_date", F.col("location").alias("line"))
-    lines = _parquet(spark, files, mapping) if mapping.files.format == "parquet" else _text(spark, files)
-    # A left join: a line whose file is not recognised must fail the audit, not vanish.
-    return (
-        lines.coalesce(_n_tasks(spark, files))
-        .join(F.broadcast(facts), on="location", how="left")
-        .select("file_id", "file_date", "line")
-    )
+    splits = {file.file_id: _splits(file, found[file.file_id], mapping) for file in files}
+    is_counted = feed is not Feed.EVENTS or mapping.files.format == "parquet"
+    unsure = [p for parts in splits.values() for p in parts if is_counted or p.is_packed or len(parts) > 1]
+    counts = _counted(spark, unsure, mapping) if unsure else []
+    faults = {count.file_id: count.fault for count in counts if count.fault}
+    has_header = mapping.files.format == "csv" and mapping.files.header
+    n_lines: dict[str, int] = {}
+    for count in counts:
+        n_lines[count.file_id] = n_lines.get(count.file_id, 0) + count.n_told
+    n_lines = {file_id: max(0, n - has_header) for file_id, n in n_lines.items()}
+    placed = {
+        file_id: _numbered(parts, [c for c in counts if c.file_id == file_id])
+        for file_id, parts in splits.items()
+        if file_id not in faults
+    }
+    in_one_block = {file_id for file_id, parts in placed.items() if _is_in_one_block(parts, counts, mapping)}
+    whole = [p for file_id, parts in placed.items() if file_id in in_one_block for p in parts]
+    in_parts = [p for file_id, parts in placed.items() if file_id not in in_one_block for p in parts]
+    return Batch(whole, in_parts, n_lines, faults)
 
 
-def _n_tasks(spark: SparkSession, files: Sequence[LandedFile]) -> int:
-    """Tasks for that many bytes: Spark takes a small file for 4 MB, and thousands of them for hundreds of tasks."""
-    by_size = sum(file.n_bytes for file in files) // _BYTES_PER_TASK + 1
-    return max(by_size, spark.sparkContext.defaultParallelism)
+def _splits(file: LandedFile, own: OwnLayout, mapping: SourceMapping) -> list[Split]:
+    whole = Split(str(file.path.absolute()), file.file_id, file.file_date, file.n_bytes, own.columns)
+    return [whole] if mapping.files.format == "parquet" else split(whole)
 
 
-def _location() -> Column:
-    # Spark gives the path with percent escapes, in which a plus sign is itself.
-    return F.url_decode(F.replace("_metadata.file_path", F.lit("+"), F.lit("%2B"))).alias("location")
+def _counted(spark: SparkSession, splits: Sequence[Split], mapping: SourceMapping) -> list[Counted]:
+    tasks = _tasks(spark, splits)
+    is_parquet = mapping.files.format == "parquet"
+
+    def count(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        found = [counted(part, is_parquet=is_parquet) for part in _arrived(batches)]
+        yield pa.RecordBatch.from_pylist([vars(one) for one in found], _COUNTED)
+
+    fields = "file_id string, start bigint, n_lines bigint, n_told bigint, n_bytes bigint, fault string"
+    return [Counted(**row.asDict()) for row in tasks.mapInArrow(count, fields).collect()]
 
 
-def _text(spark: SparkSession, files: Sequence[LandedFile]) -> DataFrame:
-    text = spark.read.text([str(file.path.absolute()) for file in files])
-    return text.select(F.col("value").alias("line"), _location())
+_COUNTED = pa.schema(
+    [
+        ("file_id", pa.string()),
+        *((n, pa.int64()) for n in ("start", "n_lines", "n_told", "n_bytes")),
+        ("fault", pa.string()),
+    ]
+)
 
 
-def _parquet(spark: SparkSession, files: Sequence[LandedFile], mapping: SourceMapping) -> DataFrame:
-    """One read per layout among the files: types and columns may have changed over time."""
-    layouts: dict[tuple[tuple[str, str], ...], list[LandedFile]] = {}
-    for file in files:
-        schema = pq.read_schema(file.path)
-        layouts.setdefault(tuple((field.name, str(field.type)) for field in schema), []).append(file)
-    read = [_rows_as_json(spark, alike, mapping) for alike in layouts.values()]
-    return reduce(DataFrame.unionByName, read)
+def _numbered(parts: Sequence[Split], counts: Sequence[Counted]) -> list[Split]:
+    """The splits of a file, each with the number of its first line."""
+    lines = {count.start: count.n_lines for count in counts}
+    placed, first = [], 1
+    for part in parts:
+        placed.append(replace(part, first_line=first))
+        first += lines.get(part.start, 0)
+    return placed
 
 
-def _rows_as_json(spark: SparkSession, files: Sequence[LandedFile], mapping: SourceMapping) -> DataFrame:
-    rows = spark.read.parquet(*[str(file.path.absolute()) for file in files])
-    types = {field.name: field.dataType for field in rows.schema.fields}
-    strings = [_as_text(name, types[name]).alias(name) for name in mapping.files.columns if name in types]
-    return rows.select(F.to_json(F.struct(*strings)).alias("line"), _location())
+def _is_in_one_block(parts: Sequence[Split], counts: Sequence[Counted], mapping: SourceMapping) -> bool:
+    """Whether the reader sees all lines of a file at once: only then can it tell equal ones apart."""
+    if len(parts) > 1:
+        return False
+    (part,) = parts
+    if mapping.files.format == "parquet":
+        return bool(pq.read_metadata(part.path).num_rows <= PARQUET_ROWS)
+    unpacked = next((c.n_bytes for c in counts if c.file_id == part.file_id), part.n_bytes)
+    return unpacked < BLOCK_BYTES
 
 
-def _as_text(name: str, kind: T.DataType) -> Column:
-    """A value as a log would write it: times by ISO 8601, numbers plain, what is nested as JSON."""
-    value = F.col(f"`{name}`")
-    if isinstance(kind, T.TimestampType):
-        return F.concat(F.date_format(value, _UTC), F.lit("Z"))
-    if isinstance(kind, T.TimestampNTZType):
-        return F.date_format(value, _UTC)
-    if isinstance(kind, T.StructType | T.ArrayType | T.MapType):
-        return F.to_json(value)
-    return value.cast("string")
+@dataclass(frozen=True)
+class Place:
+    """Where rows are written, and as what."""
+
+    folder: str
+    run_id: str
+    schema: pa.Schema
+
+
+@dataclass(frozen=True)
+class Written:
+    """The files that tasks wrote, and the lines that say something by file_id, as far as the tasks read them."""
+
+    parts: Sequence[Part]
+    n_told: Mapping[str, int]
+
+
+_REPORT = "part string, told string"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How rows are made of splits: the reader's facts, which travel to the tasks, and not the key itself."""
+
+    mapping: SourceMapping
+    feed: Feed
+    business_zone: str
+    key_file: str
+
+    def reader(self, *, numbers_lines: bool = True) -> Reader:
+        """A reader in this process."""
+        return Reader(self.mapping, self.feed, self.business_zone, self.key_file, numbers_lines=numbers_lines)
+
+    def rows(self, spark: SparkSession, splits: Sequence[Split], *, numbers_lines: bool = True) -> DataFrame:
+        """The rows of the splits with the columns of the feed and ``source``."""
+
+        def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            reader = self.reader(numbers_lines=numbers_lines)
+            for table in reader.read(list(_arrived(batches))):
+                yield from table.to_batches(_BATCH_ROWS)
+
+        made = _tasks(spark, splits).mapInArrow(read, schema(self.feed))
+        return made.withColumn("source", F.lit(self.mapping.name))
+
+    def written(self, spark: SparkSession, splits: Sequence[Split], place: Place) -> Written:
+        """Write the rows of the splits as files of a table, each task its own, and tell of them."""
+
+        def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            reader = self.reader()
+            stamps = {"source": self.mapping.name, "run_id": place.run_id, "reading": 1}
+            tables = (_stamped(table, stamps) for table in reader.read(list(_arrived(batches))))
+            yield _report(write(tables, place.folder, place.schema), reader.told)
+
+        return _collected(_tasks(spark, splits).mapInArrow(read, _REPORT))
+
+
+def written(rows: DataFrame, place: Place) -> Written:
+    """Write rows that Spark made as files of a table, each task its own, and tell of them."""
+
+    def sink(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        yield _report(write((pa.Table.from_batches([batch]) for batch in batches), place.folder, place.schema), {})
+
+    return _collected(rows.mapInArrow(sink, _REPORT))
+
+
+_BATCH_ROWS = 20_000
+
+
+def _tasks(spark: SparkSession, splits: Sequence[Split]) -> DataFrame:
+    """One row per task: its splits as JSON."""
+    tasks = packed_evenly(splits, n_tasks(splits, spark.sparkContext.defaultParallelism))
+    rows = spark.sparkContext.parallelize([(dumped(mine),) for mine in tasks], max(1, len(tasks)))
+    return spark.createDataFrame(rows, "splits string")
+
+
+def _arrived(batches: Iterator[pa.RecordBatch]) -> Iterator[Split]:
+    return (part for batch in batches for text in batch.column(0).to_pylist() for part in loaded(text))
+
+
+def _stamped(table: pa.Table, stamps: Mapping[str, object]) -> pa.Table:
+    for name, value in stamps.items():
+        table = table.append_column(name, pa.repeat(pa.scalar(value), len(table)))
+    return table
+
+
+def _report(part: Part | None, told: Mapping[str, int]) -> pa.RecordBatch:
+    values = {"part": [part.dumped() if part else None], "told": [json.dumps(told)]}
+    return pa.RecordBatch.from_pydict({name: pa.array(value, pa.string()) for name, value in values.items()})
+
+
+def _collected(reports: DataFrame) -> Written:
+    parts, told = [], Counter[str]()
+    for row in reports.collect():
+        parts += [Part.loaded(row["part"])] if row["part"] else []
+        told.update(json.loads(row["told"]))
+    return Written(parts, told)

@@ -1,118 +1,202 @@
 """What an ingest run does: each landed file becomes rows exactly once."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
 
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from affinity.core.errors import AuditFailed
+from affinity.core.errors import AuditFailed, Infrastructure
+from affinity.core.source import SourceMapping
 from affinity.core.vocabulary import Feed, FileState
-from affinity.features.lines import real_lines
-from affinity.io.files import read_lines, stated_rows
+from affinity.io.files import Batch, Place, Reading, batch, refusal, written
 from affinity.io.job import Inputs, Outputs
 from affinity.io.kinds import Done, Work
-from affinity.io.landing import Arrivals, noted
+from affinity.io.landing import Arrivals, LandedFile, changed_since, noted, waiting_files
 from affinity.io.ops import Row, now, to_json
 from affinity.io.publication import days_of
+from affinity.reading.parts import FileTally, Part
 from affinity.tables import bronze, ops
-from affinity.tables.spec import TableSpec
+
+_SHOWN = 3
+
+
+@dataclass
+class Counts:
+    """What was read, by file_id: lines that say something, and defects of events by name."""
+
+    n_lines: Mapping[str, int] = field(default_factory=dict)
+    defects: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 class IngestWork(Work):
-    """New files: read once, counted twice, appended or upserted, noted in the manifest."""
+    """New files: read once, counted, appended or upserted, noted in the manifest; files that cannot be read apart."""
 
     def run(self) -> Done:
         """Read what is new, publish it, bring the manifest up to date, release."""
-        arrivals = self.plan.arrivals
-        assert arrivals is not None
-        n_lines: dict[str, int] = {}
-        counted: dict[str, dict[str, int]] = {}
-        if arrivals.new:  # else there are only other names, or an earlier content put back
-            n_lines, counted = self._ingest(arrivals)
-        self.publication.publish_manifest(self._manifest(n_lines, counted))
-        metrics = {"n_files": float(len(arrivals.new)), "n_rows": float(sum(n_lines.values()))}
+        assert self.plan.arrivals is not None
+        self._refused = {file_id: own.fault for file_id, own in self.plan.layouts.items() if own.fault}
+        counts, arrivals = Counts(), self.plan.arrivals
+        if readable := arrivals.without(self._refused).new:  # else other names, or an earlier content put back
+            found = self._batch(readable)
+            arrivals = arrivals.without(self._refused)
+            counts = self._events(found) if self.job.feed is Feed.EVENTS else self._statements(found, arrivals)
+            self._check_unchanged(arrivals.new)
+        self._publish_manifest(arrivals.without(self._refused), counts)
+        metrics = {
+            "n_files": float(len(arrivals.without(self._refused).new)),
+            "n_files_refused": float(len(self._refused)),
+            "n_rows": float(sum(counts.n_lines.values())),
+        }
         self.track(Outputs(), metrics)
         released = self.publication.release()
-        return Done(released, self.publication.rows, metrics, is_recovered=self.publication.is_recovered)
+        is_recovered = self.publication.is_recovered
+        return Done(released, self.publication.rows, metrics, reason=self._told(), is_recovered=is_recovered)
 
-    def _ingest(self, arrivals: Arrivals) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
-        """Read the new files once, reconcile lines with rows, publish; lines and defects per file."""
+    @property
+    def _mapping(self) -> SourceMapping:
         assert self.plan.mapping is not None
-        lines = read_lines(self.platform.spark, arrivals.new, self.plan.mapping)
-        root = self.platform.root
-        inputs = Inputs(
-            {"lines": lines}, business_zone=root.business_zone, key_file=root.key_file, mapping=self.plan.mapping
-        )
-        outputs = self.transform(inputs)
-        n_lines = self._count_lines(lines)
-        staged = self.stage(outputs, empty_allowed=not sum(n_lines.values()))
-        counted = self._defects(staged, n_lines)
-        slices = {spec: days_of(frame, spec) for spec, frame in staged.items()}
-        self.publication.publish(staged, slices, list(arrivals.supersedes))
-        return n_lines, counted
+        return self.plan.mapping
 
-    def _count_lines(self, lines: DataFrame) -> dict[str, int]:
-        """Lines per file but for the header and blank ones, counted before anything is parsed.
+    def _batch(self, files: Sequence[LandedFile]) -> Batch:
+        """How the files are read; those that are damaged join the refused.
 
         Raises:
-            AuditFailed: a file that states its number of rows was not read to that number.
+            BadInput: no file is left.
         """
-        assert self.plan.mapping is not None
-        assert self.plan.arrivals is not None
-        counts = real_lines(lines, self.plan.mapping).groupBy("file_id").count().collect()
-        n_lines = {row["file_id"]: row["count"] for row in counts}
-        stated = stated_rows(self.plan.arrivals.new, self.plan.mapping)
-        wrong = [file.name for file, n_rows in stated.items() if n_lines.get(file.file_id, 0) != n_rows]
+        assert self.job.feed is not None
+        found = batch(self.platform.spark, files, self.plan.layouts, self._mapping, self.job.feed)
+        self._refused |= found.faults
+        names = {file.file_id: file.name for file in files}
+        if found.faults and not (found.whole or found.in_parts):
+            raise refusal({names[file_id]: fault for file_id, fault in found.faults.items()}, self._mapping)
+        return found
+
+    def _reading(self) -> Reading:
+        assert self.job.feed is not None
+        root = self.platform.root
+        return Reading(self._mapping, self.job.feed, root.business_zone, str(root.key_file))
+
+    def _events(self, found: Batch) -> Counts:
+        """Let tasks write the rows of events, audit them where they lie, and commit them.
+
+        Raises:
+            AuditFailed: the audit failed, or lines and rows of a file differ.
+        """
+        spark, store = self.platform.spark, self.platform.store
+        folder = store.parts_folder(bronze.EVENTS, self.plan.run_id)
+        place = Place(folder, self.plan.run_id, store.part_schema(bronze.EVENTS))
+        has_ids = self._mapping.events is not None and self._mapping.events.event_id is not None
+        whole = [*found.whole, *found.in_parts] if has_ids else found.whole
+        parts: list[Part] = []
+        n_told = Counter(found.n_lines)
+        if whole:
+            wrote = self._reading().written(spark, whole, place)
+            parts += wrote.parts
+            n_told = Counter(wrote.n_told) | n_told  # of a file that was counted before, the count holds
+        if not has_ids and found.in_parts:
+            rows = self._reading().rows(spark, found.in_parts, numbers_lines=False)
+            numbered = self.transform(Inputs({"rows": rows}, mapping=self._mapping)).tables[bronze.EVENTS]
+            stamps = {"run_id": F.lit(self.plan.run_id), "reading": F.lit(1)}
+            parts += written(numbered.withColumns(stamps), place).parts
+        defects = self._reconciled(parts, n_told, {part.file_id for part in whole})
+        self.publication.check({bronze.EVENTS: store.read_parts(bronze.EVENTS, parts)}, empty_allowed=not +n_told)
+        self.publication.publish_parts(bronze.EVENTS, parts)
+        return Counts(n_told, defects)
+
+    def _reconciled(
+        self, parts: Sequence[Part], n_told: Mapping[str, int], in_order: Collection[str]
+    ) -> dict[str, dict[str, int]]:
+        """Defects by file, after a look that every line became one row, and no two rows are of one line.
+
+        ``in_order`` are the files whose rows come as they were read; others were numbered, which doubles no row.
+
+        Raises:
+            AuditFailed: some file has fewer or more rows than lines, or a line twice.
+        """
+        tallies: dict[str, list[FileTally]] = {}
+        for part in parts:
+            for file_id, tally in part.tallies.items():
+                tallies.setdefault(file_id, []).append(tally)
+        n_rows = {file_id: sum(tally.n_rows for tally in found) for file_id, found in tallies.items()}
+        wrong = [f for f in {*n_rows, *n_told} if n_rows.get(f, 0) != n_told.get(f, 0)]
+        wrong += [file_id for file_id in in_order if not _is_each_line_once(tallies.get(file_id, []))]
         if wrong:
             raise AuditFailed(
-                f"Fewer or more rows were read than these files state: {wrong[:5]}. Nothing was published."
+                f"Lines and rows differ in {len(wrong)} files: {sum(n_told.values())} lines landed, "
+                f"{sum(n_rows.values())} rows staged. Nothing was published; this is a defect of the reader."
             )
-        return n_lines
+        by_file = {file_id: sum((Counter(t.defects) for t in found), Counter[str]()) for file_id, found in tallies.items()}
+        return {file_id: dict(by_file.get(file_id, {})) for file_id in {*n_told, *in_order}}
 
-    def _defects(self, staged: Mapping[TableSpec, DataFrame], n_lines: Mapping[str, int]) -> dict[str, dict[str, int]]:
-        """Defect flags per file of the events feed.
+    def _statements(self, found: Batch, arrivals: Arrivals) -> Counts:
+        """Read what the files say of items or customers, and upsert the last word of each day."""
+        rows = self._reading().rows(self.platform.spark, [*found.whole, *found.in_parts])
+        outputs = self.transform(Inputs({"rows": rows}, mapping=self._mapping))
+        staged = self.stage(outputs, empty_allowed=not sum(found.n_lines.values()))
+        slices = {spec: days_of(frame, spec) for spec, frame in staged.items()}
+        self.publication.publish(staged, slices, list(arrivals.supersedes))
+        return Counts(found.n_lines)
 
-        Raises:
-            AuditFailed: staged rows and landed lines differ in number for some file.
-        """
-        if self.job.feed is not Feed.EVENTS:
-            return {}
-        rows = staged[bronze.EVENTS]
-        n_rows = {row["file_id"]: row["count"] for row in rows.groupBy("file_id").count().collect()}
-        if n_rows != dict(n_lines):
-            raise AuditFailed(
-                f"Lines and rows differ: {sum(n_lines.values())} lines landed, {sum(n_rows.values())} rows staged. "
-                "Nothing was published; this is a defect of the parser or the mapping."
+    def _check_unchanged(self, files: Sequence[LandedFile]) -> None:
+        """Raises Infrastructure: a file was written to while it was read."""
+        if changed := changed_since(files):
+            raise Infrastructure(
+                f"Files changed while they were read: {changed[:_SHOWN]}. Nothing was released; run again when they "
+                "are whole, or let them land under a name that ends in .tmp and rename them."
             )
-        flagged = rows.select("file_id", F.explode("defects").alias("defect")).groupBy("file_id", "defect").count()
-        counted: dict[str, dict[str, int]] = {}
-        for row in flagged.collect():
-            counted.setdefault(row["file_id"], {})[row["defect"]] = row["count"]
-        return counted
 
-    def _manifest(self, n_lines: Mapping[str, int], counted: Mapping[str, Mapping[str, int]]) -> list[Row]:
-        plan, arrivals = self.plan, self.plan.arrivals
-        assert arrivals is not None
-        assert plan.mapping is not None
+    def _told(self) -> str | None:
+        """Files that were not read and why, for the run's record and whoever watches."""
+        assert self.plan.request.landing is not None
+        waiting = waiting_files(self.plan.request.landing, self._mapping)
+        names = {file.file_id: file.name for file in self.plan.arrivals.new} if self.plan.arrivals else {}
+        refused = [f"{names.get(file_id, file_id[:12])}: {fault}" for file_id, fault in self._refused.items()]
+        told = [_listed(f"{len(refused)} files refused", refused), _listed(f"{len(waiting)} files wait", waiting)]
+        return ". ".join(text for text in told if text) or None
+
+    def _publish_manifest(self, arrivals: Arrivals, counts: Counts) -> None:
+        plan = self.plan
+        assert plan.arrivals is not None
         known = {row["file_id"]: row for row in plan.manifest}
-        at = now()
         blank: Row = dict.fromkeys(ops.FILES.column_names)
+        stamp = {"source": self._mapping.name, "feed": str(self.job.feed), "ingested_ts": now(), "run_id": plan.run_id}
         fresh = [
             {
                 **blank,
-                "source": plan.mapping.name,
-                "feed": str(self.job.feed),
-                "file_id": file.file_id,
-                "path": file.name,
+                **stamp,
+                **_facts(file),
                 "also_seen_as": known.get(file.file_id, blank)["also_seen_as"],
-                "file_date": file.file_date,
-                "n_bytes": file.n_bytes,
-                "state": str(FileState.INGESTED),
-                "n_rows": n_lines.get(file.file_id, 0),
-                "defects": to_json(counted[file.file_id]) if file.file_id in counted else None,
-                "ingested_ts": at,
-                "run_id": plan.run_id,
+                "state": str(FileState.REFUSED if file.file_id in self._refused else FileState.INGESTED),
+                "n_readings": None if file.file_id in self._refused else 1,
+                "n_rows": counts.n_lines.get(file.file_id, 0),
+                "defects": to_json(counts.defects[file.file_id]) if file.file_id in counts.defects else None,
+                "drift": own.drift if (own := plan.layouts.get(file.file_id)) else None,
+                "reason": self._refused.get(file.file_id),
             }
-            for file in arrivals.new
+            for file in plan.arrivals.new
         ]
-        return noted(plan.manifest, arrivals, fresh)
+        self.publication.publish_manifest(noted(plan.manifest, arrivals, fresh))
+
+
+def _facts(file: LandedFile) -> Row:
+    return {
+        "file_id": file.file_id,
+        "path": file.name,
+        "file_date": file.file_date,
+        "n_bytes": file.n_bytes,
+        "modified_ns": file.modified_ns,
+    }
+
+
+def _is_each_line_once(tallies: Sequence[FileTally]) -> bool:
+    """Whether the runs of lines of a file are in order and apart from each other."""
+    runs = sorted(tuple(run) for tally in tallies for run in tally.runs)
+    is_apart = all(one[1] < other[0] for one, other in pairwise(runs))
+    return is_apart and all(tally.is_ordered for tally in tallies)
+
+
+def _listed(what: str, names: Sequence[str]) -> str:
+    more = "" if len(names) <= _SHOWN else "; …"
+    return f"{what}: {'; '.join(names[:_SHOWN])}{more}" if names else ""

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from graphlib import TopologicalSorter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from affinity.core.errors import BadInput, nearest
@@ -72,16 +71,15 @@ class Inputs:
     models: Mapping[str, LoadedModel] = field(default_factory=dict)
     as_of: date | None = None
     business_zone: str = "UTC"
-    key_file: Path | None = None
     mapping: SourceMapping | None = None
 
     def __getitem__(self, spec: TableSpec) -> "DataFrame":
         return self.frames[spec.full_name]
 
     @property
-    def lines(self) -> "DataFrame":
-        """Lines of the landed files of an ingest job: ``file_id, file_date, line``."""
-        return self.frames["lines"]
+    def rows(self) -> "DataFrame":
+        """What an ingest job's reader made of the landed files: the columns of its feed, and ``source``."""
+        return self.frames["rows"]
 
     @property
     def rivals(self) -> "DataFrame | None":

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from affinity.core.errors import BadInput
 from affinity.core.source import SourceMapping
-from affinity.core.vocabulary import FileState
+from affinity.core.vocabulary import COUNTING, FileState
 from affinity.io.ops import Row
 
 _WAITING_SUFFIXES = (".tmp", ".part", ".crdownload", ".inprogress")
@@ -27,6 +27,7 @@ class LandedFile:
     file_id: str
     n_bytes: int
     file_date: date | None
+    modified_ns: int
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,41 @@ class Arrivals:
         """Whether there is nothing to ingest or to note."""
         return not (self.new or self.supersedes or self.back or self.names)
 
+    def without(self, refused: Collection[str]) -> "Arrivals":
+        """The same but for files that cannot be read: they are not new, correct nothing, and have no other names."""
+        return Arrivals(
+            tuple(file for file in self.new if file.file_id not in refused),
+            {file_id: by for file_id, by in self.supersedes.items() if by not in refused},
+            self.back - set(refused),
+            {file_id: names for file_id, names in self.names.items() if file_id not in refused},
+        )
 
-def landed_files(landing: Path, mapping: SourceMapping) -> list[LandedFile]:
+
+def landed_files(landing: Path, mapping: SourceMapping, manifest: Sequence[Row] = ()) -> list[LandedFile]:
     """The finished files of a source, by name; hidden and unfinished ones wait.
+
+    A file that the manifest knows by name, size and time of change is not read to know it again.
 
     Raises:
         BadInput: the folder does not exist, or holds no file of the source.
     """
+    paths = _landed_paths(landing, mapping)
+    known = {(row["path"], row["n_bytes"], row["modified_ns"]): row["file_id"] for row in manifest}
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        return list(pool.map(lambda path: _landed(path, landing, mapping, known), paths))
+
+
+def landed_dates(landing: Path, mapping: SourceMapping) -> list[date]:
+    """The nominal dates of the finished files of a source, by their names alone.
+
+    Raises:
+        BadInput: the folder does not exist, or holds no file of the source.
+    """
+    days = (_nominal_date(path, mapping) for path in _landed_paths(landing, mapping))
+    return [day for day in days if day]
+
+
+def _landed_paths(landing: Path, mapping: SourceMapping) -> list[Path]:
     if not landing.is_dir():
         raise BadInput(
             f"Landing folder {landing} does not exist. Expected the folder that holds the files of source "
@@ -66,8 +95,41 @@ def landed_files(landing: Path, mapping: SourceMapping) -> list[LandedFile]:
             f"Landing folder {landing} holds no file of source {mapping.name!r}. Expected files like "
             f"{mapping.files.pattern}; names that begin with . or _ or end in {', '.join(_WAITING_SUFFIXES)} wait."
         )
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        return list(pool.map(lambda path: _landed(path, landing, mapping), paths))
+    return paths
+
+
+def _nominal_date(path: Path, mapping: SourceMapping) -> date | None:
+    found = re.search(mapping.files.date_pattern, path.name) if mapping.files.date_pattern else None
+    try:
+        return date.fromisoformat(found["date"]) if found else None
+    except ValueError:
+        return None
+
+
+def waiting_files(landing: Path, mapping: SourceMapping) -> list[str]:
+    """The names of files of a source that are hidden or not finished yet."""
+    suffixes = "|".join(map(re.escape, _WAITING_SUFFIXES))
+    found = [path for path in landing.rglob("*") if path.is_file() and not _is_finished(path, landing)]
+    plain = {path: Path(re.sub(rf"(?:{suffixes})$", "", path.relative_to(landing).as_posix())) for path in found}
+    bare = {path: name.with_name(name.name.lstrip("._")) for path, name in plain.items()}
+    return sorted(path.relative_to(landing).as_posix() for path, name in bare.items() if _fits(name, mapping))
+
+
+def _fits(name: Path, mapping: SourceMapping) -> bool:
+    return any(name.match(pattern) for pattern in {mapping.files.pattern, mapping.files.pattern.removeprefix("**/")})
+
+
+def changed_since(files: Sequence[LandedFile]) -> list[str]:
+    """The names of files that are not as they were when they were listed."""
+    return [file.name for file in files if not _is_unchanged(file)]
+
+
+def _is_unchanged(file: LandedFile) -> bool:
+    try:
+        facts = file.path.stat()
+    except OSError:
+        return False
+    return (facts.st_size, facts.st_mtime_ns) == (file.n_bytes, file.modified_ns)
 
 
 def _is_finished(path: Path, landing: Path) -> bool:
@@ -76,17 +138,15 @@ def _is_finished(path: Path, landing: Path) -> bool:
     return path.is_file() and not hidden and not path.name.endswith(_WAITING_SUFFIXES)
 
 
-def _landed(path: Path, landing: Path, mapping: SourceMapping) -> LandedFile:
-    found = re.search(mapping.files.date_pattern, path.name)
-    try:
-        file_date = date.fromisoformat(found["date"]) if found else None
-    except ValueError:
-        file_date = None
-    facts = path.stat()
+def _landed(path: Path, landing: Path, mapping: SourceMapping, known: Mapping[tuple[str, int, int], str]) -> LandedFile:
+    file_date = _nominal_date(path, mapping)
+    facts, name = path.stat(), path.relative_to(landing).as_posix()
+    if file_id := known.get((name, facts.st_size, facts.st_mtime_ns)):
+        return LandedFile(path, name, file_id, facts.st_size, file_date, facts.st_mtime_ns)
     digest = _digest(path, facts.st_size, facts.st_mtime_ns)
     if mapping.is_dated_by_name:  # else a third day that is as the first would be the first once more, and say nothing
         digest = hashlib.sha256(f"{file_date} {digest}".encode()).hexdigest()
-    return LandedFile(path, path.relative_to(landing).as_posix(), digest, facts.st_size, file_date)
+    return LandedFile(path, name, digest, facts.st_size, file_date, facts.st_mtime_ns)
 
 
 @lru_cache(maxsize=100_000)
@@ -108,7 +168,7 @@ def arrivals(files: Sequence[LandedFile], manifest: Sequence[Row], *, are_kept: 
     places: dict[str, list[LandedFile]] = {}
     for file in files:
         places.setdefault(file.file_id, []).append(file)
-    live = [row for row in manifest if row["state"] != FileState.SUPERSEDED]
+    live = [row for row in manifest if row["state"] in COUNTING]
     by_name = {name: row for row in live for name in other_names(row)} | {row["path"]: row for row in live}
     supersedes = {
         by_name[file.name]["file_id"]: file.file_id
@@ -188,6 +248,8 @@ def _names_of(row: Row, places: Sequence[LandedFile]) -> Row:
     others = {name: day for name, day in seen.items() if name != path.name}
     return {
         "path": path.name,
+        "n_bytes": path.n_bytes,
+        "modified_ns": path.modified_ns,
         "file_date": path.file_date,
         "also_seen_as": json.dumps(others, sort_keys=True) if others else None,
     }

@@ -11,14 +11,15 @@ from typing import Any
 from affinity.core.errors import BadInput, NotYet
 from affinity.core.settings import Settings
 from affinity.core.source import SourceMapping
-from affinity.core.vocabulary import Feed, FileState, Status
+from affinity.core.vocabulary import COUNTING, Feed, FileState, Status
 from affinity.io.config import Config, load_source, validated
-from affinity.io.files import check_files
+from affinity.io.files import layouts, refusal
 from affinity.io.job import Job, Kind
 from affinity.io.landing import Arrivals, arrivals, landed_days, landed_files
 from affinity.io.ops import Row, to_json
 from affinity.io.platform import Platform, code_version
 from affinity.io.releases import Release, Releases
+from affinity.reading.layouts import OwnLayout
 from affinity.tables import ops
 from affinity.tables.spec import ModelSpec, TableSpec
 
@@ -49,6 +50,7 @@ class Plan:
     manifest: Sequence[Row] = ()
     mapping: SourceMapping | None = None
     arrivals: Arrivals | None = None
+    layouts: Mapping[str, OwnLayout] = field(default_factory=dict)
     models: Mapping[ModelSpec, Release] = field(default_factory=dict)
     status: Status | None = None
     reason: str | None = None
@@ -112,9 +114,16 @@ def _plan_ingest(question: _Question) -> Plan:
     if request.source is None or request.landing is None:
         raise BadInput(f"Job {job.name} reads landed files: pass --source NAME and --landing DIR.")
     mapping = load_source(question.platform.config, request.source)
-    known = [row for row in question.manifest if row["source"] == mapping.name and row["feed"] == job.feed]
-    found = arrivals(landed_files(request.landing, mapping), known, are_kept=job.feed is Feed.EVENTS)
-    check_files(found.new, mapping)
+    noted = [row for row in question.manifest if row["source"] == mapping.name and row["feed"] == job.feed]
+    known = [row for row in noted if row["state"] != FileState.REFUSED]  # a refused file is looked at again
+    found = arrivals(landed_files(request.landing, mapping, noted), known, are_kept=job.feed is Feed.EVENTS)
+    own = layouts(found.new, mapping) if mapping.has(job.feed) else {}
+    faults = {file_id: layout.fault for file_id, layout in own.items() if layout.fault}
+    names = {file.file_id: file.name for file in found.new}
+    if faults and len(faults) == len(found.new):
+        raise refusal({names[file_id]: fault for file_id, fault in faults.items()}, mapping)
+    refused_before = {row["file_id"]: row["reason"] for row in noted if row["state"] == FileState.REFUSED}
+    found = found.without({file_id for file_id, fault in faults.items() if refused_before.get(file_id) == fault})
     inputs = {
         "files": sorted(file.file_id for file in found.new),
         "supersedes": found.supersedes,
@@ -126,14 +135,15 @@ def _plan_ingest(question: _Question) -> Plan:
     if not mapping.has(job.feed):
         nothing = f"source {mapping.name} has no {job.feed} feed"
     status = Status.NOTHING_TO_DO if nothing else None
-    return question.plan(inputs, manifest=known, mapping=mapping, arrivals=found, status=status, reason=nothing)
+    more = {"manifest": known, "mapping": mapping, "arrivals": found, "layouts": own}
+    return question.plan(inputs, **more, status=status, reason=nothing)
 
 
 def _plan_clean(question: _Question) -> Plan:
     events = [row for row in question.manifest if row["feed"] == Feed.EVENTS]
     pending = [row for row in events if row["state"] == FileState.INGESTED]
     inputs = {
-        "live": sorted(row["file_id"] for row in events if row["state"] != FileState.SUPERSEDED),
+        "live": sorted(row["file_id"] for row in events if row["state"] in COUNTING),
         "pending": sorted(row["file_id"] for row in pending),
     }
     nothing = None if pending else "every ingested file is cleaned"
@@ -155,7 +165,8 @@ def _plan_as_of(question: _Question) -> Plan:
     if request.as_of is None:
         raise BadInput(f"Job {job.name} makes one slice per date: pass --as-of YYYY-MM-DD.")
     as_of = request.as_of
-    check_as_of(as_of, landed_days([row for row in question.manifest if row["feed"] == Feed.EVENTS]))
+    events = [row for row in question.manifest if row["feed"] == Feed.EVENTS and row["state"] != FileState.REFUSED]
+    check_as_of(as_of, landed_days(events))
     attempts = question.attempts()
     models = _models(question, as_of, attempts)
     tables = [spec for spec in job.reads if isinstance(spec, TableSpec)]

@@ -15,6 +15,7 @@ from affinity.io.expectations import CheckResult, audit
 from affinity.io.ops import Row, now
 from affinity.io.platform import Platform
 from affinity.io.releases import Releases
+from affinity.reading.parts import Part
 from affinity.tables import ops
 from affinity.tables.spec import TableSpec, WriteMode
 
@@ -59,6 +60,15 @@ class Publication:
         with ThreadPool(_AT_ONCE) as pool:  # small writes wait for the driver, not for the cores
             written = pool.starmap(self.platform.store.stage, [(f, s, self.run_id) for s, f in stamped.items()])
         staged = dict(zip(stamped, written, strict=True))
+        self.check(staged, empty_allowed=empty_allowed)
+        return staged
+
+    def check(self, staged: Mapping[TableSpec, DataFrame], *, empty_allowed: bool) -> None:
+        """Audit rows that were written and not committed yet, and record what was found.
+
+        Raises:
+            AuditFailed: a critical check failed or an audit could not be made; the staged rows are kept for a look.
+        """
         failed: list[str] = []
         for spec, frame in staged.items():
             results = audit(frame, spec, may_be_empty=spec.may_be_empty or empty_allowed)
@@ -75,7 +85,6 @@ class Publication:
                 f"The staged rows are in {self.platform.root.path / 'staging' / self.run_id}; see ops.quality_results "
                 f"for run {self.run_id}."
             )
-        return staged
 
     def publish(
         self, staged: Mapping[TableSpec, DataFrame], slices: Mapping[TableSpec, Slices], replaced: Sequence[str] = ()
@@ -93,6 +102,14 @@ class Publication:
                 version = store.publish(frame, spec, self.run_id, days, replaced)
             is_changed = version != self.releases.version(spec)  # a correction may take rows out and bring none
             self.add(spec.full_name, slices[spec] or ([None] if is_changed else []), version)
+
+    def publish_parts(self, spec: TableSpec, parts: Sequence[Part]) -> None:
+        """Commit files that tasks wrote, once, unless this very run already did before it died."""
+        store = self.platform.store
+        is_done = spec in self._committed
+        version = store.proven_version(spec, self.run_id) if is_done else store.commit_parts(spec, parts, self.run_id)
+        if version != self.releases.version(spec):
+            self.add(spec.full_name, [None], version)
 
     def publish_manifest(self, rows: Sequence[Row]) -> None:
         """Bring the manifest up to date in one commit."""

@@ -1,16 +1,23 @@
 """Delta tables: made from specifications, read at pinned versions, changed in single commits."""
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import date
 from itertools import takewhile
+from pathlib import Path
 
+import pyarrow as pa
 from delta.tables import DeltaTable
+from deltalake import CommitProperties
+from deltalake import DeltaTable as DeltaTableFile
+from deltalake.transaction import AddAction, RemoveAction
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from affinity.core.errors import AuditFailed, BadInput
 from affinity.io.ops import commits, current_version, layout, table_properties, to_json
 from affinity.io.root import Root
+from affinity.reading.parts import Part
 from affinity.tables import ddl
 from affinity.tables.spec import Column, TableSpec, WriteMode
 
@@ -82,6 +89,34 @@ class Store:
         path = str(self._root.staging(run_id, spec))
         conform(frame, spec).write.mode("overwrite").parquet(path)
         return self._spark.read.schema(ddl.frame_schema(spec)).parquet(path)
+
+    def part_schema(self, spec: TableSpec) -> pa.Schema:
+        """The Arrow schema of a table's files."""
+        return pa.schema(DeltaTableFile(str(self._root.table(spec))).schema().to_arrow())
+
+    def parts_folder(self, spec: TableSpec, run_id: str) -> str:
+        """Where tasks write files of a table; no reader sees them before they are committed."""
+        return str(self._root.table(spec).absolute() / run_id)
+
+    def read_parts(self, spec: TableSpec, parts: Sequence[Part]) -> DataFrame:
+        """The rows of files that are not committed yet."""
+        reader = self._spark.read.schema(ddl.frame_schema(spec))
+        return reader.parquet(*[part.path for part in parts]) if parts else self.read(spec, None)
+
+    def commit_parts(self, spec: TableSpec, parts: Sequence[Part], run_id: str) -> int:
+        """Make files that tasks wrote part of the table, in one commit that carries the run id; return its version."""
+        table = DeltaTableFile(str(self._root.table(spec)))
+        if parts:
+            at, home = int(time.time() * 1000), self._root.table(spec).absolute()
+            added: list[AddAction | RemoveAction] = [
+                AddAction(
+                    str(Path(part.path).relative_to(home)), part.n_bytes, {}, at, data_change=True, stats=part.stats
+                )
+                for part in parts
+            ]
+            properties = CommitProperties(custom_metadata={"userMetadata": to_json({"run_id": run_id})})
+            table.create_write_transaction(added, "append", table.schema(), commit_properties=properties)
+        return self.proven_version(spec, run_id) if parts else self.version(spec)
 
     def roll_back_unreleased(self, spec: TableSpec, released: int | None, run_id: str) -> bool:
         """Undo commits that no release points to, left by a run that died; say whether ``run_id`` made the newest.

@@ -7,15 +7,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql.functions import arrow_udf  # type: ignore[attr-defined]  # missing in PySpark's own list
 
-from affinity.core.source import Subject
 from affinity.privacy.tokens import read_key, token
-
-
-def canonical_id(raw: Column, subject: Subject) -> Column:
-    """The one spelling of an id: trimmed; ``integer`` drops a zero fraction; blank, ``null`` and ``nan`` are null."""
-    trimmed = F.trim(raw)
-    spelled = F.regexp_replace(trimmed, r"^(\d+)\.0*$", "$1") if subject.canonical == "integer" else trimmed
-    return F.when(~F.lower(trimmed).isin("", "null", "none", "nan"), spelled)
 
 
 def subject_key(canonical: Column, kind: str, key_file: str) -> Column:

@@ -53,12 +53,14 @@ def token(key: bytes, kind: str, canonical_id: str) -> str:
 
 
 def canonical_text(raw: str, subject: Subject) -> str:
-    """``columns.canonical_id`` for one id that is not blank, outside Spark.
+    """The one spelling of an id that is not blank, as ``reading`` has it for columns.
 
     >>> canonical_text(" 17850.0 ", Subject(column="c", kind="customer", canonical="integer"))
     '17850'
     """
     trimmed = raw.strip(" ")
+    if subject.canonical == "lowercase":
+        return trimmed.lower()
     whole, _, fraction = trimmed.partition(".")
     if subject.canonical == "integer" and whole.isascii() and whole.isdecimal() and not fraction.strip("0"):
         return whole

@@ -5,6 +5,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import BinaryIO, cast
 
 import numpy as np
@@ -15,7 +16,8 @@ from affinity.reading.splits import Split
 
 BLOCK_BYTES = 24 * 1024 * 1024
 MAX_LINE_BYTES = 16 * 1024 * 1024
-_ROWS = 50_000
+PARQUET_ROWS = 50_000
+_BEGINNING = 64 * 1024
 _NEWLINE = 10
 _BLANKS = b" \t\r\n\x0b\x0c"
 _IS_BLANK = np.isin(np.arange(256), np.frombuffer(_BLANKS, np.uint8))
@@ -44,25 +46,40 @@ def chunks(part: Split) -> Iterator[bytes]:
             left = None if left is None else left - skipped
         rest, is_first = b"", part.start == 0
         while left is None or left > 0:
-            data = _read(stream, BLOCK_BYTES if left is None else min(BLOCK_BYTES, left))
-            if not data:
-                break
+            wanted = BLOCK_BYTES if left is None else min(BLOCK_BYTES, left)
+            data = _read(stream, wanted)
+            is_end = len(data) < wanted
             if left is not None:
                 left -= len(data)
                 if left <= 0 and not data.endswith(b"\n"):
                     data += _rest_of_line(stream)
             if is_first:  # some programs put a mark of byte order before UTF-8
                 data, is_first = data.removeprefix(_BOM), False
-            cut = data.rfind(b"\n") + 1
-            if cut:
+            cut = len(data) if is_end else data.rfind(b"\n") + 1
+            if rest + data[:cut] and cut:
                 yield rest + data[:cut]
-                rest = data[cut:]
-            else:
-                rest += data
+                rest = b""
+            rest += data[cut:]
             if len(rest) > MAX_LINE_BYTES:
                 raise Unreadable(_TOO_LONG)
+            if is_end:
+                break
         if rest:
             yield rest
+
+
+def beginning(path: Path) -> bytes:
+    """The first kilobytes of a file, unpacked.
+
+    Raises:
+        Unreadable: it cannot be opened or unpacked.
+    """
+    part = Split(str(path), "", None, 0, ())
+    try:
+        with closing(_opened(part)) as stream:
+            return _read(stream, _BEGINNING)
+    except OSError as error:
+        raise Unreadable("it cannot be opened") from error
 
 
 def _rest_of_line(stream: BinaryIO) -> bytes:
@@ -77,7 +94,7 @@ def _opened(part: Split) -> BinaryIO:
         return cast(BinaryIO, gzip.open(part.path, "rb"))
     if part.path.endswith(".zst"):
         return cast(BinaryIO, io.BufferedReader(pa.input_stream(part.path, compression="zstd")))
-    return open(part.path, "rb")  # noqa: PTH123, SIM115  # closed by the caller
+    return open(part.path, "rb")  # noqa: PTH123  # closed by the caller
 
 
 def _read(stream: BinaryIO, n_bytes: int) -> bytes:
@@ -115,7 +132,7 @@ def text_blocks(part: Split, *, has_header: bool) -> Iterator[pa.Table]:
         numbers = np.arange(line_no, line_no + len(starts) - 1)
         line_no += len(numbers)
         told = told_lines(data, starts)
-        if has_header and numbers[0] == 1:
+        if has_header and part.start == 0 and numbers[0] == 1:
             told[_first(told)] = False
         lines, is_text = _as_text(data, starts)
         block = pa.table({"line_no": numbers, "line": lines, "is_text": is_text})
@@ -162,7 +179,7 @@ def parquet_blocks(part: Split) -> Iterator[pa.Table]:
     try:
         with pq.ParquetFile(part.path) as file:
             groups = range(part.start, file.num_row_groups if part.end is None else part.end)
-            for batch in file.iter_batches(_ROWS, row_groups=list(groups), columns=list(part.columns)):
+            for batch in file.iter_batches(PARQUET_ROWS, row_groups=list(groups), columns=list(part.columns)):
                 numbers = np.arange(row_no, row_no + batch.num_rows)
                 row_no += batch.num_rows
                 yield pa.table(

@@ -7,14 +7,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from affinity.core.source import FileLayout
+from affinity.reading.blocks import MAX_LINE_BYTES
 from affinity.reading.spelling import quoted
 
-_ENDS = "chr(13) || chr(10)"
+csv.field_size_limit(MAX_LINE_BYTES)  # else a long text in quotes would be no field
 
 
 def fields(layout: FileLayout, present: Sequence[str]) -> str:
-    """The query from ``block`` to ``file_no, file_date, line_no, is_whole, shape, whole_line, v0, v1, …``.
+    """The query from ``block`` to ``file_no, file_date, line_no, is_whole, shape, whole_line, fault, v0, v1, …``.
 
+    The three before the values tell of a line that is not whole: what it looks like, all of it, and why it is not.
     ``present`` are the columns that the files of the block have, in their order; a wanted one that is not there is null.
     """
     query = {"csv": _csv, "jsonl": _json, "parquet": _parquet}[layout.format]
@@ -27,34 +29,36 @@ def _values(layout: FileLayout, found: dict[str, str]) -> str:
     )
 
 
-_OF_LINE = """SELECT file_no, file_date, line_no, is_whole,
-    CASE WHEN NOT is_whole THEN masked(line) END AS shape, CASE WHEN NOT is_whole THEN line END AS whole_line"""
+_BARE = "rtrim(line, chr(13) || chr(10))"
+_OF_LINE = f"""SELECT file_no, file_date, line_no, f IS NOT NULL AS is_whole,
+    CASE WHEN f IS NULL THEN masked({_BARE}) END AS shape, CASE WHEN f IS NULL THEN {_BARE} END AS whole_line"""
+_NO_TEXT = "WHEN NOT is_text THEN 'bytes that are no UTF-8'"
 
 
 def _csv(layout: FileLayout, present: Sequence[str]) -> str:
     # A list of no parts stands for a line with another number of fields.
     places = {name: f"f[{number + 1}]" for number, name in enumerate(present)}
-    bare = f"string_split(rtrim(line, {_ENDS}), {quoted(layout.delimiter)})"
+    split = f"string_split({_BARE}, {quoted(layout.delimiter)})"
+    fault = f"{_NO_TEXT} WHEN len(parts) = 0 THEN 'broken quotes' ELSE len(parts) || ' fields'"
     return f"""
-{_OF_LINE}, {_values(layout, places)}
+{_OF_LINE}, CASE WHEN f IS NULL THEN CASE {fault} END END AS fault, {_values(layout, places)}
 FROM (
-    SELECT file_no, file_date, line_no, line, is_text AND coalesce(len(parts) = {len(present)}, false) AS is_whole,
-        CASE WHEN len(parts) = {len(present)} THEN parts END AS f
-    FROM (SELECT *, CASE WHEN has_quotes THEN quoted_parts ELSE {bare} END AS parts FROM block)
+    SELECT *, CASE WHEN is_text AND len(parts) = {len(present)} THEN parts END AS f
+    FROM (SELECT *, CASE WHEN has_quotes THEN quoted_parts ELSE {split} END AS parts FROM block)
 )
 """
 
 
 def _json(layout: FileLayout, _present: Sequence[str]) -> str:
     # TRY reads a chunk of good lines once; only where one is broken its lines are read one by one.
+    is_object = "is_text AND starts_with(ltrim(line, ' ' || chr(9)), '{')"
     paths = ", ".join(quoted(json_path(name)) for name in layout.columns)
     places = {name: f"f[{number + 1}]" for number, name in enumerate(layout.columns)}
     return f"""
-{_OF_LINE}, {_values(layout, places)}
+{_OF_LINE}, CASE WHEN f IS NULL THEN CASE {_NO_TEXT} ELSE 'no JSON object' END END AS fault, {_values(layout, places)}
 FROM (
-    SELECT file_no, file_date, line_no, line, f,
-        is_text AND f IS NOT NULL AND starts_with(ltrim(line, ' ' || chr(9)), '{{') AS is_whole
-    FROM (SELECT *, TRY(json_extract_string(line, [{paths}])) AS f FROM block)
+    SELECT *, CASE WHEN {is_object} THEN said END AS f
+    FROM (SELECT *, TRY(json_extract_string(line, [{paths}])) AS said FROM block)
 )
 """
 
@@ -68,7 +72,8 @@ def _parquet(layout: FileLayout, present: Sequence[str]) -> str:
     places = {name: f"c{number}" for number, name in enumerate(present)}
     nothing = "CAST(NULL AS VARCHAR)"
     return f"""
-SELECT file_no, file_date, line_no, true AS is_whole, {nothing} AS shape, {nothing} AS whole_line, {_values(layout, places)}
+SELECT file_no, file_date, line_no, true AS is_whole, {nothing} AS shape, {nothing} AS whole_line, {nothing} AS fault,
+    {_values(layout, places)}
 FROM block
 """
 
@@ -94,12 +99,13 @@ def split_quoted(lines: pa.Array, layout: FileLayout) -> dict[str, pa.Array]:
         has_quotes = pc.or_(has_quotes, pc.match_substring(lines, mark))
     if not pc.any(has_quotes).as_py():
         return {"has_quotes": has_quotes, "quoted_parts": pa.nulls(len(lines), pa.list_(pa.string()))}
-    parts = [_parts(line, layout) for line in lines.filter(has_quotes).to_pylist()]
+    parts = [split_line(line, layout) for line in lines.filter(has_quotes).to_pylist()]
     places = pc.if_else(has_quotes, pc.subtract(pc.cumulative_sum(has_quotes.cast(pa.int32())), 1), None)
     return {"has_quotes": has_quotes, "quoted_parts": pa.array(parts, pa.list_(pa.string())).take(places)}
 
 
-def _parts(line: str, layout: FileLayout) -> list[str]:
+def split_line(line: str, layout: FileLayout) -> list[str]:
+    """The fields of one line of csv; none where its quotes do not close."""
     doubled = layout.escape == layout.quote
     try:
         (parts,) = csv.reader(

@@ -1,5 +1,6 @@
 """The reader of one process: splits in, typed rows out, with people as tokens before anything leaves it."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -20,7 +21,6 @@ from affinity.reading.splits import Split
 from affinity.reading.verdicts import Verdicts
 
 _MAX_REMEMBERED = 500_000
-_BATCH_ROWS = 20_000
 _ARROW = {
     "string": pa.string(),
     "bigint": pa.int64(),
@@ -39,12 +39,18 @@ def schema(feed: Feed) -> str:
 
 @dataclass
 class Reader:
-    """One source's reader: a connection in memory and the tokens of the people seen last."""
+    """One source's reader: a connection in memory and the tokens of the people seen last.
+
+    ``numbers_lines`` where every file lies whole in one block, so that equal lines of it can be told apart here.
+    ``told`` counts the lines that say something by file_id.
+    """
 
     mapping: SourceMapping
     feed: Feed
     business_zone: str
     key_file: str | Path
+    numbers_lines: bool = True
+    told: Counter[str] = field(default_factory=Counter)
     _connection: duckdb.DuckDBPyConnection = field(init=False)
 
     def __post_init__(self) -> None:
@@ -55,13 +61,13 @@ class Reader:
         self._connection.create_function("token", tokenise, ["VARCHAR", "VARCHAR"], "VARCHAR", type="arrow")
         self._connection.create_function("masked", masked, ["VARCHAR"], "VARCHAR")
         self._connection.create_function("shown", shown, ["VARCHAR"], "VARCHAR")
-        self._query = query(self.mapping, self.feed, business_zone=self.business_zone)
+        self._query = query(self.mapping, self.feed, business_zone=self.business_zone, numbers_lines=self.numbers_lines)
         self._verdicts = Verdicts(self.mapping, self.mapping.events) if self.mapping.events else None
         self._verdicts = self._verdicts if self.feed is Feed.EVENTS else None
         self._schema = pa.schema([(name, _ARROW[kind]) for name, kind in COLUMNS[self.feed].items()])
 
-    def read(self, splits: Sequence[Split]) -> Iterator[pa.RecordBatch]:
-        """The rows of the splits with the columns of ``COLUMNS``; small files are read together.
+    def read(self, splits: Sequence[Split]) -> Iterator[pa.Table]:
+        """The rows of the splits with the columns of ``COLUMNS``, by the line; small files are read together.
 
         Raises:
             Unreadable: a file is damaged.
@@ -69,7 +75,18 @@ class Reader:
         """
         for columns, alike in groupby(splits, key=lambda part: part.columns):
             for blocks in _together(self._blocks(part) for part in alike):
-                yield from self._rows(blocks, columns).to_batches(_BATCH_ROWS)
+                yield self._rows(blocks, columns)
+
+    def texts(self, part: Split) -> Iterator[pa.Table]:
+        """What the lines of a split say as it stands, ids and all, for nobody but who asks: nothing of it is to be kept.
+
+        Columns out: ``line_no, is_whole, fault`` and one text per column of the mapping, under its name.
+        """
+        facts = ["line_no", "is_whole", "fault"]
+        listed = ", ".join([*facts, *(f"v{place}" for place in range(len(self.mapping.files.columns)))])
+        for _part, block in self._blocks(part):
+            said = self._asked(_of_file(block, 0, part), part.columns, f"SELECT {listed} FROM fields")
+            yield said.rename_columns([*facts, *self.mapping.files.columns])
 
     def _blocks(self, part: Split) -> Iterator[tuple[Split, pa.Table]]:
         layout = self.mapping.files
@@ -81,8 +98,10 @@ class Reader:
 
     def _rows(self, blocks: Sequence[tuple[Split, pa.Table]], columns: Sequence[str]) -> pa.Table:
         numbered = [_of_file(block, number, part) for number, (part, block) in enumerate(blocks)]
+        for part, lines in blocks:
+            self.told[part.file_id] += len(lines)
         try:
-            rows = self._asked(pa.concat_tables(numbered), columns)
+            rows = self._asked(pa.concat_tables(numbered), columns, self._query)
         except duckdb.Error as error:  # its text may hold a line
             names = sorted({Path(part.path).name for part, _block in blocks})
             raise RuntimeError(f"The lines of {names[:5]} could not be read: {type(error).__name__}.") from None
@@ -92,7 +111,7 @@ class Reader:
             rows = rows.append_column(name, values)
         return rows.select(self._schema.names).cast(self._schema)
 
-    def _asked(self, block: pa.Table, columns: Sequence[str]) -> pa.Table:
+    def _asked(self, block: pa.Table, columns: Sequence[str], of_fields: str) -> pa.Table:
         layout = self.mapping.files
         if layout.format == "csv":
             for name, values in split_quoted(block["line"].combine_chunks(), layout).items():
@@ -102,7 +121,7 @@ class Reader:
         spelled = ", ".join(f"{text} AS {name}" for name, text in as_texts(block).items())
         replaced = f"* REPLACE ({spelled})" if layout.format == "parquet" and spelled else "*"
         read = f"WITH block AS (SELECT {replaced} FROM arrived), fields AS ({fields(layout, columns)}) "
-        return connection.sql(f"{read} SELECT * FROM ({self._query})").to_arrow_table()
+        return connection.sql(f"{read} SELECT * FROM ({of_fields})").to_arrow_table()
 
 
 def _of_file(block: pa.Table, number: int, part: Split) -> pa.Table:

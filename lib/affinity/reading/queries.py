@@ -1,7 +1,7 @@
 """A source mapping as SQL: from fields by name to the rows of bronze, or to what files say of items and customers.
 
-Every query reads ``fields``: ``file_no, file_date, line_no, is_whole, shape, whole_line`` and one text ``v0, v1, …`` per
-column of the mapping; it gives ``file_no``, for which the reader puts ``file_id``.
+Every query reads ``fields``: ``file_no, file_date, line_no, is_whole, shape, whole_line, fault`` and one text ``v0, v1, …``
+per column of the mapping; it gives ``file_no``, for which the reader puts ``file_id``.
 """
 
 from collections.abc import Sequence
@@ -34,8 +34,8 @@ EVENT_COLUMNS = {
     "currency": "string",
     "payload": "string",
     "defects": "array<string>",
-    "reason": "string",
-    "disposition": "string",
+    "rejection": "string",
+    "rejected_as": "string",
     "column_name": "string",
     "expected": "string",
     "got": "string",
@@ -107,22 +107,29 @@ class Columns:
         return " || ' ' || ".join(self.told(column) for column in columns)
 
 
-def query(mapping: SourceMapping, feed: Feed, *, business_zone: str) -> str:
-    """The rows that ``fields`` and ``files`` make for a feed, with the columns of ``COLUMNS`` in their order."""
+def query(mapping: SourceMapping, feed: Feed, *, business_zone: str, numbers_lines: bool = True) -> str:
+    """The rows that ``fields`` make for a feed, with the columns of ``COLUMNS`` but for what follows from flags and file.
+
+    Without ``numbers_lines`` equal lines have one ``event_id``, the digest of the line: ``repeated.numbered`` is next.
+    """
     if feed is Feed.EVENTS:
-        return _events(mapping, business_zone)
+        return _events(mapping, business_zone, numbers_lines=numbers_lines)
     return _items(mapping, business_zone) if feed is Feed.ITEMS else _customers(mapping, business_zone)
 
 
-def _events(mapping: SourceMapping, zone: str) -> str:
+def _events(mapping: SourceMapping, zone: str, *, numbers_lines: bool) -> str:
     feed = event_feed(mapping)
-    own = {"event_id": _event_id(mapping, feed), "amount": "TRY_CAST(amount_wide AS DECIMAL(18, 4))"}
+    own = {
+        "event_id": _event_id(mapping, feed, numbers_lines=numbers_lines),
+        "amount": "TRY_CAST(amount_wide AS DECIMAL(18, 4))",
+    }
     listed = ", ".join(f"{own[name]} AS {name}" if name in own else name for name in _BY_QUERY)
+    in_order = " ORDER BY file_no, line_no" if feed.event_id is None and numbers_lines else ""  # a window has its own
     return f"""
 WITH typed AS ({_typed(mapping, feed, zone)}),
-judged AS (SELECT *, {_amount()} AS amount_wide, {_is_repeated(feed)} AS is_repeated FROM typed),
+judged AS (SELECT *, {_amount(feed)} AS amount_wide, {_is_repeated(feed, numbers_lines=numbers_lines)} AS is_repeated FROM typed),
 flagged AS (SELECT *, {_flags(mapping, feed)} AS {FLAGS} FROM judged)
-SELECT file_no, {listed}, {FLAGS}, {_got(mapping, feed)} AS got FROM flagged
+SELECT file_no, {listed}, {FLAGS}, {_got(mapping, feed)} AS got FROM flagged{in_order}
 """
 
 
@@ -137,11 +144,6 @@ def _typed(mapping: SourceMapping, feed: EventFeed, zone: str) -> str:
     """Fields as the values of an event, as far as they can be read, and what flags and identity need."""
     columns = Columns(mapping)
     said = ts(columns.joined(feed.ts_columns), feed.event_ts_format, mapping.time_zone)
-    unit_price = columns.number(feed.unit_price)
-    quantity = columns.number(feed.quantity)
-    if feed.default_quantity is not None:
-        quantity = f"CASE WHEN {columns.told(feed.quantity)} IS NULL THEN {feed.default_quantity} ELSE {quantity} END"
-        quantity = f"CAST({quantity} AS DECIMAL(18, 4))"
     return f"""
 SELECT *, plausible(said_ts) AS event_ts, {local_date("plausible(said_ts)", zone)} AS event_date
 FROM (
@@ -152,9 +154,9 @@ FROM (
         {columns.told(feed.event_id)} AS native_id,
         {columns.text(feed.order_id)} AS order_id,
         {columns.text(feed.item_id)} AS item_id,
-        {quantity} AS quantity,
-        {unit_price} AS unit_price,
-        {columns.number(feed.amount)} AS said_amount,
+        {_quantity(columns, feed)} AS quantity,
+        {columns.number(feed.unit_price)} AS unit_price,
+        {_said_amount(columns, feed)} AS said_amount,
         {_currency(columns, mapping, feed)} AS currency,
         {columns.told(feed.description)} AS description,
         {_payload(mapping)} AS payload,
@@ -162,6 +164,27 @@ FROM (
     FROM fields
 )
 """
+
+
+def _quantity(columns: Columns, feed: EventFeed) -> str:
+    """The units; of a purchase or return that says none, the source's usual number with the sign of its type."""
+    said = columns.number(feed.quantity)
+    if feed.default_quantity is None:
+        return said
+    back = -feed.default_quantity if feed.returns == "negative" else feed.default_quantity
+    usual = (
+        f"WHEN {quoted(EventType.PURCHASE)} THEN {feed.default_quantity} WHEN {quoted(EventType.RETURN)} THEN {back}"
+    )
+    chosen = f"CASE WHEN {columns.told(feed.quantity)} IS NULL THEN CASE event_type {usual} END ELSE {said} END"
+    return f"CAST({chosen} AS DECIMAL(18, 4))"
+
+
+def _said_amount(columns: Columns, feed: EventFeed) -> str:
+    """What the line costs in all; some logs say what is paid back with a minus, others without."""
+    said = columns.number(feed.amount)
+    return (
+        f"CASE WHEN event_type = {quoted(EventType.RETURN)} THEN abs({said}) ELSE {said} END" if feed.amount else said
+    )
 
 
 def _person(mapping: SourceMapping) -> str:
@@ -194,26 +217,29 @@ def _line_id(mapping: SourceMapping, feed: EventFeed) -> str:
     withheld = [f"token('withheld', concat_ws({quoted(SEPARATOR)}, {', '.join(hidden)}))"] if hidden else []
     whole = ", ".join([*spelled, "subject_key", *withheld])
     of_line = f"CASE WHEN is_whole THEN concat_ws({quoted(SEPARATOR)}, {whole}) ELSE token('line', whole_line) END"
+    of_line = f"sha256({of_line})"
     if feed.event_id is None:
         return of_line
     return f"CASE WHEN {columns.told(feed.event_id)} IS NULL THEN {of_line} END"
 
 
-def _is_repeated(feed: EventFeed) -> str:
-    """Whether an equal line came before in the file; known here of files that lie whole in the block."""
-    if feed.event_id is not None:
-        return "false"
-    return "row_number() OVER (PARTITION BY file_no, event_id ORDER BY line_no) > 1"
+_PLACE = "row_number() OVER (PARTITION BY file_no, event_id ORDER BY line_no)"
 
 
-def _event_id(mapping: SourceMapping, feed: EventFeed) -> str:
-    """n and the digest of source and native id, or l and that of source and line; of repeated lines with their place."""
+def _is_repeated(feed: EventFeed, *, numbers_lines: bool) -> str:
+    """Whether an equal line came before in the file."""
+    return f"{_PLACE} > 1" if feed.event_id is None and numbers_lines else "false"
+
+
+def _event_id(mapping: SourceMapping, feed: EventFeed, *, numbers_lines: bool) -> str:
+    """n and the digest of source and native id; or l and that of source, line and its place among equal ones."""
     source = quoted(f"{mapping.name}|")
+    if feed.event_id is None and not numbers_lines:
+        return "event_id"
     if feed.event_id is None:
-        copy = "row_number() OVER (PARTITION BY file_no, event_id ORDER BY line_no)"
-        return f"'l' || left(sha256({source} || event_id || '|' || {copy}), 31)"
-    native = f"'n' || left(sha256({source} || native_id), 31)"
-    return f"CASE WHEN native_id IS NULL THEN 'l' || left(sha256({source} || event_id), 31) ELSE {native} END"
+        return f"'l' || left(sha256({source} || event_id || '|' || {_PLACE}), 31)"
+    by_line = f"'l' || left(sha256({source} || event_id), 31)"
+    return f"CASE WHEN native_id IS NULL THEN {by_line} ELSE 'n' || left(sha256({source} || native_id), 31) END"
 
 
 def _currency(columns: Columns, mapping: SourceMapping, feed: EventFeed) -> str:
@@ -236,9 +262,9 @@ def _event_type(columns: Columns, feed: EventFeed) -> str:
     return f"CASE {' '.join(rules)} ELSE {decided} END" if rules else decided
 
 
-def _amount() -> str:
-    product = "TRY(CAST(quantity AS DECIMAL(20, 4)) * unit_price)"
-    return f"coalesce(CAST(said_amount AS DECIMAL(38, 8)), {product})"
+def _amount(feed: EventFeed) -> str:
+    """What the line costs in all, with the sign of its quantity."""
+    return "said_amount * sign(quantity)" if feed.amount else "TRY(CAST(quantity AS DECIMAL(20, 4)) * unit_price)"
 
 
 def _flags(mapping: SourceMapping, feed: EventFeed) -> str:
@@ -311,14 +337,14 @@ def _got(mapping: SourceMapping, feed: EventFeed) -> str:
     """What stood in the column at fault, without what could tell of a person; null where the line is not rejected."""
     columns = Columns(mapping)
     at_fault = columns_at_fault(feed)
-    cases = []
+    cases = [f"WHEN {FLAGS} & {bit(Defect.UNPARSABLE)} > 0 THEN fault"]
     for defect in rejecting(feed):
         if defect in at_fault:
             is_time = at_fault[defect] == feed.ts_columns[0]
             value = columns.joined(feed.ts_columns) if is_time else columns.text(at_fault[defect])
             cases.append(f"WHEN {FLAGS} & {bit(defect)} > 0 THEN shown({value})")
     bits = sum(bit(defect) for defect in rejecting(feed))
-    return f"CASE WHEN {FLAGS} & {bits} = 0 THEN NULL {' '.join(cases)} END" if cases else _NULL
+    return f"CASE WHEN {FLAGS} & {bits} = 0 THEN NULL {' '.join(cases)} END"
 
 
 def _items(mapping: SourceMapping, zone: str) -> str:
@@ -341,7 +367,8 @@ def _is_banned(columns: Columns, feed: ItemFeed) -> str:
     """Whether a rule for the id of an item, or for a column, speaks against showing it."""
     rules = [f"regexp_full_match(item_id, {quoted(pattern)})" for pattern in feed.not_recommendable]
     rules += [
-        f"coalesce({columns.told(column)} IN ({', '.join(map(quoted, values))}), false)"
+        # IN of many would be a join
+        f"coalesce(list_contains([{', '.join(map(quoted, values))}], {columns.told(column)}), false)"
         for column, values in feed.not_recommendable_where.items()
     ]
     return " OR ".join(rules) or "false"

@@ -55,7 +55,9 @@ def packed_evenly(splits: Sequence[Split], n_tasks: int) -> list[list[Split]]:
         load, number, mine = tasks[0]
         mine.append(part)
         heapreplace(tasks, (load + _work(part) + 10_000, number, mine))
-    return [sorted(mine, key=lambda part: order[id(part)]) for _load, _number, mine in sorted(tasks, key=lambda t: t[1])]
+    return [
+        sorted(mine, key=lambda part: order[id(part)]) for _load, _number, mine in sorted(tasks, key=lambda t: t[1])
+    ]
 
 
 def _work(part: Split) -> int:
@@ -81,4 +83,3 @@ def _loaded(part: dict[str, object]) -> Split:
     day = part["file_date"]
     columns = tuple(part["columns"])  # type: ignore[arg-type]
     return Split(**(part | {"columns": columns, "file_date": date.fromisoformat(str(day)) if day else None}))  # type: ignore[arg-type]
-

@@ -52,11 +52,11 @@ class Verdicts:
         self._expected = _expected(mapping, feed)
 
     def of(self, flags: pa.ChunkedArray) -> dict[str, pa.Array]:
-        """``defects, reason, disposition, column_name, expected`` of each line."""
+        """``defects, rejection, rejected_as, column_name, expected`` of each line."""
         found = flags.combine_chunks().dictionary_encode()
         verdicts = [self._verdict(bits) for bits in found.dictionary.to_pylist()]
         listed = pa.array([v["defects"] for v in verdicts], pa.list_(pa.string()))
-        names = ("reason", "disposition", "column_name", "expected")
+        names = ("rejection", "rejected_as", "column_name", "expected")
         told = {name: pa.array([v[name] for v in verdicts], pa.string()) for name in names}
         return {name: values.take(found.indices) for name, values in ({"defects": listed} | told).items()}
 
@@ -65,8 +65,8 @@ class Verdicts:
         reason = next((defect for defect in defects if defect in self._rejecting), None)
         return {
             "defects": [str(defect) for defect in defects],
-            "reason": reason and str(reason),
-            "disposition": reason and str(self._rejecting[reason]),
+            "rejection": reason and str(reason),
+            "rejected_as": reason and str(self._rejecting[reason]),
             "column_name": reason and self._columns.get(reason),
             "expected": reason and self._expected.get(reason),
         }

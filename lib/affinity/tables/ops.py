@@ -19,15 +19,23 @@ FILES = TableSpec(
         Column("file_date", "date", "Nominal date, from the name; null where the name has none", nullable=True),
         Column("n_bytes", "bigint", "Size, bytes"),
         Column(
-            "state", "string", "ingested (rows are in bronze), cleaned (and in silver), or superseded by a correction"
+            "modified_ns", "bigint", "When the file was changed last, nanoseconds since 1970; null: not noted", True
+        ),
+        Column(
+            "state",
+            "string",
+            "ingested (rows are in bronze), cleaned (and in silver), superseded by a correction, or refused",
         ),
         Column("superseded_by", "string", "file_id of the correction; null while it counts", nullable=True),
+        Column("n_readings", "int", "1; more where quarantined lines were read again; null while it is refused", True),
         Column("n_rows", "bigint", "Rows in: lines but for the header and blank ones"),
         Column("n_accepted", "bigint", "Rows in silver; null until cleaned", nullable=True),
         Column("n_duplicate", "bigint", "Rows that repeat an event; null until cleaned", nullable=True),
         Column("n_filtered", "bigint", "Rows left out by a rule of the source; null until cleaned", nullable=True),
         Column("n_quarantined", "bigint", "Rows rejected with a reason; null until cleaned", nullable=True),
         Column("defects", "string", "JSON of counts by defect flag; flags overlap", nullable=True),
+        Column("drift", "string", "JSON of columns that the file lacks or has beyond the mapping; null if none", True),
+        Column("reason", "string", "Why the file was refused; null if it was not", nullable=True),
         Column("ingested_ts", "timestamp", "When its rows were committed, UTC"),
         RUN_ID,
     ),

@@ -51,6 +51,7 @@ class TableSpec:
     ``slice_column`` is the date by which runs are told apart (``as_of_date`` in gold, ``event_date`` in silver);
     ``digest_columns`` are all columns but those that say when and by whom a row was written. Of two rows with one
     key an upsert keeps that which is greater by ``upsert_order``, whatever the order of arrival; else the later one.
+    ``key_is_proven`` where who stages the rows proves that no key comes twice, which the audit then need not count.
     """
 
     layer: str
@@ -68,6 +69,7 @@ class TableSpec:
     may_be_empty: bool = False
     provenance: tuple[str, ...] = ("run_id",)
     upsert_order: tuple[str, ...] = ()
+    key_is_proven: bool = False
 
     @property
     def full_name(self) -> str:
