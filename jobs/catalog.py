@@ -1,4 +1,4 @@
-"""All jobs, in the order of the chain."""
+"""All jobs of the chain, in its order, and those beside it."""
 
 from affinity.io.job import Job, in_order
 from affinity.jobs import (
@@ -11,6 +11,7 @@ from affinity.jobs import (
     maintain_tables,
     mine_rules,
     recommend_items,
+    replay_quarantine,
     score_propensity,
     train_propensity,
     train_recommender,
@@ -39,3 +40,6 @@ JOBS: tuple[Job, ...] = tuple(
         ]
     )
 )
+
+# Nobody runs these but who has a reason to.
+ON_DEMAND: tuple[Job, ...] = (replay_quarantine.JOB,)

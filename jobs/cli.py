@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from affinity.core.errors import AffinityError, BadInput
-from affinity.io import ask_cli, options
+from affinity.io import ask_cli, options, quarantine_cli
 from affinity.jobs.judge_shop import judge, judge_published
 from affinity.jobs.simulate_shop import simulate
 
@@ -116,13 +116,49 @@ def job(
     from affinity.io.console import walk_with_progress
     from affinity.io.job import find
     from affinity.io.plan import Request
-    from affinity.jobs.catalog import JOBS
+    from affinity.jobs.catalog import JOBS, ON_DEMAND
 
-    chosen = find(name, JOBS)
+    chosen = find(name, (*JOBS, *ON_DEMAND))
     platform = options.platform_of(config, env, root, set_)
     request = Request(as_of.date() if as_of else None, source, landing, restate, wait)
     (result,) = walk_with_progress(platform, [chosen], [request])
     raise typer.Exit(int(result.exit_code))
+
+
+quarantine = typer.Typer(invoke_without_command=True, help="Show what was not accepted, and take it in later.")
+quarantine.callback()(quarantine_cli.quarantine)
+app.add_typer(quarantine, name="quarantine")
+
+
+@quarantine.command()
+def replay(
+    reason: Annotated[str, typer.Option(help="Lines rejected for this reason are read again.")],
+    source: Annotated[str, typer.Option(help="Source mapping, as it is now.")],
+    landing: Annotated[Path, typer.Option(help="Folder of the landed files.")],
+    config: options.ConfigFile = None,
+    env: options.Env = None,
+    root: options.RootDir = None,
+    set_: options.Set = [],  # noqa: B006 - typer reads it, nobody writes it
+    wait: options.Wait = 0,
+) -> None:
+    """Read rejected lines again by the mapping as it is now; those that it takes become events, once."""
+    from affinity.io.chain import check, exit_code
+    from affinity.io.console import walk_with_progress
+    from affinity.io.leases import walk_lease
+    from affinity.io.plan import Request
+    from affinity.io.platform import Platform
+    from affinity.jobs import clean_events, replay_quarantine
+
+    settings = options.config_of(config, env, root, [*set_, f'jobs.replay_quarantine.reason="{reason}"'])
+    request = Request(source=source, landing=landing, wait_secs=wait)
+    check(settings, [replay_quarantine.JOB], request)
+    options.root_of(settings)  # where nothing was ingested there is nothing to make, either
+    platform = Platform.open(settings)
+    # What was ingested is judged before, so that the same command may follow one that died, and what is taken after.
+    jobs = [clean_events.JOB, replay_quarantine.JOB, clean_events.JOB]
+    with walk_lease(platform.root, wait_secs=wait):
+        results = walk_with_progress(platform, jobs, [request])
+    raise typer.Exit(int(exit_code(results)))
 
 
 def _jobs() -> "tuple[Job, ...]":

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,14 @@ def refusal(**sections: Any) -> str:
     values = tomllib.loads((conf_dir() / "sources/shop_web.toml").read_text())
     for name, changes in sections.items():
         values[name] = {**values.get(name, {}), **changes} if isinstance(changes, dict) else changes
-    kept = {name: value for name, value in values.items() if value is not None}
+    kept = {name: _told(value) for name, value in values.items() if value is not None}
     with pytest.raises(BadInput) as refused:
         validated(SourceMapping, kept, where="web.toml")
     return str(refused.value)
+
+
+def _told(value: Any) -> Any:
+    return {key: told for key, told in value.items() if told is not None} if isinstance(value, dict) else value
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -70,11 +75,31 @@ def test_a_key_with_a_typo_is_told_with_the_nearest_wherever_it_is() -> None:
         ({"events": None}, "there is nothing to read: expected [events], [items] or [customers]"),
         ({"customers": {"country": "query"}, "subject": None}, "[customers] needs [subject]"),
         ({"events": {"default_type": "view"}}, "either type_words or default_type"),
-        ({"events": {"type_words": {"column": "type", "words": {"x": "purchase"}}}}, "expected events.quantity and"),
+        (
+            {"events": {"type_words": {"column": "type", "words": {"x": "purchase"}}}},
+            "expected events.quantity, or default",
+        ),
+        (
+            {"events": {"type_words": {"column": "type", "words": {"x": "return"}}}},
+            "or events.amount of the whole line",
+        ),
+        ({"events": {"unit_price": "rating", "amount": "query"}}, "two prices: expected one of them"),
+        ({"events": {"amount": "rating"}}, 'currency is missing: prices are in one, as in currency = "GBP"'),
+        ({"events": {"event_ts": []}}, "events.event_ts is empty: expected the column of the time"),
+        ({"events": {"event_ts": ["ts", "tss"]}}, "events.event_ts names 'tss', which is not in files.columns"),
+        ({"events": {"event_ts_format": "yyyy-MM-dd"}}, "is no format; expected directives like %Y-%m-%d %H:%M:%S"),
+        ({"events": {"event_ts_format": "iso8610"}}, 'is no format; did you mean "iso8601"?'),
+        ({"events": {"event_ts_format": "%Y-%m-%d %Q"}}, "has the unknown directives ['%Q']"),
+        ({"items": {"item_id": "item", "observed_ts_format": "dd.MM"}}, "items.observed_ts_format = 'dd.MM' is no"),
+        ({"events": {"earliest": date(2025, 2, 1), "latest": date(2025, 1, 1)}}, "earliest = 2025-02-01 lies after"),
+        ({"events": {"defects": {"unparsable": "accept"}}}, "events.defects.unparsable cannot be accepted"),
+        ({"events": {"defects": {"price_invalid": "ignore"}}}, "should be 'accept', 'filter' or 'quarantine'"),
+        ({"files": {"format": "csv", "header": False, "optional_columns": ["query"]}}, "without a header every column"),
         ({"events": {"unit_price": "rating"}}, 'currency is missing: prices are in one, as in currency = "GBP"'),
         ({"items": {"description": "query", "unit_price": "rating"}}, "items.unit_price is of a catalogue"),
         ({"items": {"description": "query"}, "events": None}, "[items] needs items.item_id, or [events]"),
-        ({"files": {"optional_columns": ["query"]}}, "files.optional_columns is of Parquet alone"),
+        ({"files": {"optional_columns": ["qury"]}}, "files.optional_columns names 'qury'"),
+        ({"items": {"item_id": "item"}, "events": None, "files": {"date_pattern": None}}, "date_pattern is missing"),
         ({"files": {"date_pattern": "[0-9]+"}}, "files.date_pattern has no group `date`"),
         ({"files": {"date_pattern": "("}}, "files.date_pattern is no regular expression"),
         ({"files": {"columns": ["id", "ID"]}}, "files.columns names a column twice"),
@@ -83,6 +108,22 @@ def test_a_key_with_a_typo_is_told_with_the_nearest_wherever_it_is() -> None:
 )
 def test_a_mapping_that_says_too_little_or_too_much(sections: dict[str, Any], words: str) -> None:
     assert words in refusal(**sections)
+
+
+def test_purchases_without_a_price_are_purchases_where_the_mapping_says_so() -> None:
+    values = tomllib.loads((conf_dir() / "sources/taobao.toml").read_text())
+    assert validated(SourceMapping, values, where="taobao.toml").events
+    del values["events"]["defects"]
+    with pytest.raises(BadInput, match="where nothing says a price"):
+        validated(SourceMapping, values, where="taobao.toml")
+
+
+def test_the_time_may_be_told_by_several_columns() -> None:
+    values = tomllib.loads((conf_dir() / "sources/shop_web.toml").read_text())
+    values["events"]["event_ts"] = ["query", "ts"]
+    events = validated(SourceMapping, values, where="web.toml").events
+    assert events is not None
+    assert events.ts_columns == ("query", "ts")
 
 
 def test_a_source_of_items_or_of_customers_alone_is_one() -> None:

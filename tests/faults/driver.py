@@ -7,6 +7,7 @@ with SIGKILL there, so that nothing of it, neither Python nor JVM, has a chance 
 import os
 import signal
 import sys
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -30,22 +31,29 @@ def main() -> None:
 
 def _arm(point: str) -> None:
     when, _, table = point.partition(":")
-    publish, release = Store.publish, Publication.release
+    publish, commit, release = Store.publish, Store.commit_parts, Publication.release
 
-    def publish_or_die(self: Store, staged: Any, spec: TableSpec, *rest: Any) -> int:
+    def around(spec: TableSpec, work: Callable[[], int]) -> int:
         if when == "before" and spec.full_name == table:
             _die(point)
-        version = publish(self, staged, spec, *rest)
+        version = work()
         if when == "after" and spec.full_name == table:
             _die(point)
         return version
+
+    def publish_or_die(self: Store, staged: Any, spec: TableSpec, *rest: Any) -> int:
+        return around(spec, lambda: publish(self, staged, spec, *rest))
+
+    def commit_or_die(self: Store, spec: TableSpec, *rest: Any) -> int:
+        return around(spec, lambda: commit(self, spec, *rest))
 
     def release_or_die(self: Publication) -> dict[str, Any]:
         if when == "release":
             _die(point)
         return release(self)
 
-    Store.publish, Publication.release = publish_or_die, release_or_die  # type: ignore[method-assign]
+    Store.publish, Store.commit_parts = publish_or_die, commit_or_die  # type: ignore[method-assign]
+    Publication.release = release_or_die  # type: ignore[method-assign]
 
 
 def _die(point: str) -> None:

@@ -1,14 +1,17 @@
 """Small mappings, and lines read by them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+import pyarrow as pa
+from pyspark.sql import DataFrame
 
 from affinity.core.source import SourceMapping
-from affinity.features.lines import parsed
+from affinity.core.vocabulary import Feed
+from affinity.reading.kernel import Reader
+from affinity.reading.splits import Split
 
 ZONE = "Europe/London"
 
@@ -40,16 +43,26 @@ def clicks(**events: Any) -> SourceMapping:
 
 
 def read(
-    spark: SparkSession, source: SourceMapping, folder: Path, *lines: str, day: date | None = date(2025, 10, 6)
-) -> DataFrame:
-    """``lines.parsed`` of one file that holds these lines."""
-    key_file = folder / "key"
-    key_file.write_text("ab" * 32, encoding="ascii")
-    frame = spark.createDataFrame([("f", day, line) for line in lines], "file_id string, file_date date, line string")
-    return parsed(frame, source, key_file=str(key_file))
+    source: SourceMapping,
+    folder: Path,
+    *lines: str,
+    day: date | None = date(2025, 10, 6),
+    feed: Feed = Feed.EVENTS,
+    key: str = "ab" * 32,
+) -> pa.Table:
+    """What the reader makes of one file that holds these lines, with ``source``."""
+    (folder / key).write_text(key, encoding="ascii")
+    path = folder / "landed"
+    header = [source.files.delimiter.join(source.files.columns)] if source.files.format == "csv" else []
+    path.write_text("".join(f"{line}\n" for line in [*header, *lines]), encoding="utf-8")
+    part = Split(str(path), "f", day, path.stat().st_size, source.files.columns)
+    reader = Reader(source, feed, ZONE, folder / key)
+    rows = pa.concat_tables(reader.read([part]))
+    return rows.append_column("source", pa.repeat(pa.scalar(source.name), len(rows)))
 
 
-def by(frame: DataFrame, key: str, *columns: str) -> Mapping[Any, Any]:
+def by(rows: DataFrame | Sequence[Mapping[str, Any]], key: str, *columns: str) -> Mapping[Any, Any]:
     """One column, or several, of each row by its key."""
-    found = {row[key]: tuple(row[name] for name in columns) for row in frame.collect()}
+    listed = [row.asDict() for row in rows.collect()] if isinstance(rows, DataFrame) else rows
+    found = {row[key]: tuple(row[name] for name in columns) for row in listed}
     return {name: values[0] if len(columns) == 1 else values for name, values in found.items()}

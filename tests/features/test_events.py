@@ -13,10 +13,11 @@ from pyspark.sql import functions as F
 
 from affinity.core.source import SourceMapping
 from affinity.features.cleaning import accepted_events, judged, rejected_rows, with_native_id
-from affinity.features.landed import events
-from tests.features.sources import ZONE, by, clicks, mapping, read
+from tests.features.sources import by, clicks, mapping, read
 
-Typed = Callable[..., DataFrame]
+Row = dict[str, Any]
+Typed = Callable[..., list[Row]]
+Framed = Callable[..., DataFrame]
 GOOD = {"id": "e1", "ts": "2025-10-06T07:00:00Z", "what": "look", "who": "ann", "item": "tea"}
 
 
@@ -26,22 +27,34 @@ def line(**given: Any) -> str:
 
 
 @pytest.fixture
-def typed(spark: SparkSession, tmp_path: Path) -> Typed:
-    def make(*lines: str, source: SourceMapping | None = None, **more: Any) -> DataFrame:
-        chosen = source or clicks()
-        return events(read(spark, chosen, tmp_path, *lines, **more), chosen, business_zone=ZONE)
+def typed(tmp_path: Path) -> Typed:
+    """The rows that the reader makes of lines."""
+
+    def make(*lines: str, source: SourceMapping | None = None, **more: Any) -> list[Row]:
+        rows: list[Row] = read(source or clicks(), tmp_path, *lines, **more).to_pylist()
+        return rows
+
+    return make
+
+
+@pytest.fixture
+def framed(spark: SparkSession, tmp_path: Path) -> Framed:
+    """The same rows in Spark."""
+
+    def make(*lines: str, **more: Any) -> DataFrame:
+        return spark.createDataFrame(read(clicks(), tmp_path, *lines, **more))
 
     return make
 
 
 def test_a_good_line_of_json(typed: Typed) -> None:
-    (row,) = typed(line(extra="ignored", cookie="k77")).collect()
+    (row,) = typed(line(extra="ignored", cookie="k77"))
     assert (row["event_type"], row["item_id"], row["order_id"], row["defects"]) == ("view", "tea", None, [])
     assert (row["quantity"], row["unit_price"], row["currency"]) == (None, None, None)
     assert row["event_ts"].astimezone(UTC) == datetime(2025, 10, 6, 7, tzinfo=UTC)
     assert json.loads(row["payload"]) == {key: GOOD[key] for key in ("id", "ts", "what", "item")}
-    assert "ann" not in str(row.asDict())
-    assert "k77" not in str(row.asDict())
+    assert "ann" not in str(row)
+    assert "k77" not in str(row)
 
 
 @pytest.mark.parametrize(
@@ -58,40 +71,33 @@ def test_a_good_line_of_json(typed: Typed) -> None:
     ],
 )
 def test_what_is_no_object_or_cut_is_unparsable(typed: Typed, bad: str) -> None:
-    (row,) = typed(bad).collect()
+    (row,) = typed(bad)
     assert row["defects"][0] == "unparsable"
-    assert "ann" not in str(row.asDict())
+    assert "ann" not in str(row)
 
 
 def test_an_object_without_any_known_key_is_read_and_empty(typed: Typed) -> None:
-    (row,) = typed('{"other": 1}').collect()
-    assert row["defects"] == ["event_ts_invalid", "event_type_unknown", "customer_missing"]
+    (row,) = typed('{"other": 1}')
+    assert row["defects"] == ["event_ts_invalid", "event_type_unknown", "event_id_missing", "customer_missing"]
 
 
-def test_lines_that_differ_in_what_is_withheld_alone_are_two(typed: Typed) -> None:
-    rows = typed(line(cookie="k1"), line(cookie="k2"), line(cookie=None))
-    assert rows.select("line_digest").distinct().count() == 3
+def test_a_line_without_its_id_is_known_by_all_it_says_also_by_what_is_withheld(typed: Typed) -> None:
+    lines = [line(id=None, cookie=cookie) for cookie in ("k1", "k2", None, "k1")]
+    rows = typed(*lines)
+    assert len({row["event_id"] for row in rows}) == 3
+    assert all(row["defects"] == ["event_id_missing"] for row in rows)
 
 
 def test_a_native_id_is_the_identity_whatever_else_the_line_says(typed: Typed) -> None:
-    rows = typed(line(), line(item="cup"), line(), line(id="e2"), line(id=None), line(id=" ")).collect()
-    found = sorted((row["event_id"], row["ordinal"], row["item_id"]) for row in rows)
-    assert len({event_id for event_id, _, _ in found}) == 4
-    assert sorted(ordinal for _, ordinal, _ in found) == [1, 1, 1, 1, 2, 3]
-    repeated = [row["item_id"] for row in rows if "repeated_line" in row["defects"]]
-    assert repeated == ["tea"]
+    rows = typed(line(), line(item="cup"), line(), line(id="e2"), line(id=None), line(id=" "))
+    assert len({row["event_id"] for row in rows}) == 4
+    assert [row["line_no"] for row in rows] == [1, 2, 3, 4, 5, 6]
 
 
-def test_ordinals_do_not_hang_on_the_order_of_lines(typed: Typed) -> None:
-    lines = [line(), line(item="cup"), line(item="mug")]
-    one, other = (by(typed(*some), "item_id", "ordinal") for some in (lines, lines[::-1]))
-    assert one == other
-    assert sorted(one.values()) == [1, 2, 3]
-
-
-def test_of_one_id_one_row_is_accepted_and_a_bad_one_takes_nobodys_place(typed: Typed) -> None:
-    rows = judged(typed(line(), line(), line(item="cup"), line(ts="never"), line(id="e2", ts="never")))
-    assert accepted_events(rows).count() == 1
+def test_of_one_id_one_row_is_accepted_and_a_bad_one_takes_nobodys_place(framed: Framed) -> None:
+    rows = judged(framed(line(), line(), line(item="cup"), line(ts="never"), line(id="e2", ts="never")))
+    (kept,) = accepted_events(rows).collect()
+    assert kept["item_id"] == "tea"  # the first line of the file
     rejected = rejected_rows(rows).groupBy("disposition", "reason").count().collect()
     assert {(row[0], row[1]): row[2] for row in rejected} == {
         ("duplicate", "same_event_id"): 2,
@@ -99,14 +105,9 @@ def test_of_one_id_one_row_is_accepted_and_a_bad_one_takes_nobodys_place(typed: 
     }
 
 
-def test_of_equal_rows_the_first_is_accepted(typed: Typed) -> None:
-    (kept,) = accepted_events(judged(typed(line(), line(), line()))).collect()
-    assert kept["defects"] == []
-
-
 def test_words_tell_the_type_and_an_unknown_one_is_none(typed: Typed) -> None:
     rows = typed(line(id="1"), line(id="2", what="Look"), line(id="3", what=None), line(id="4", what=" look "))
-    found = by(rows.withColumn("id", F.get_json_object("payload", "$.id")), "id", "event_type", "defects")
+    found = by([row | {"id": json.loads(row["payload"])["id"]} for row in rows], "id", "event_type", "defects")
     assert found == {
         "1": ("view", []),
         "2": (None, ["event_type_unknown"]),
@@ -132,7 +133,7 @@ def test_words_tell_the_type_and_an_unknown_one_is_none(typed: Typed) -> None:
     ],
 )
 def test_quantity_and_price_are_needed_where_there_is_money(typed: Typed, given: Any, defects: list[str]) -> None:
-    (row,) = typed(line(**given)).collect()
+    (row,) = typed(line(**given))
     assert row["defects"] == defects
 
 
@@ -146,7 +147,7 @@ def test_returns_may_be_positive(typed: Typed) -> None:
 
 
 def test_money_has_the_currency_of_the_line_or_else_of_the_source(typed: Typed) -> None:
-    lines = [line(id=c, what="buy", n="1", price="2", item=c or None) for c in ("EUR", "", "pounds")]
+    lines = [line(what="buy", n="1", price="2", item=c or None) for c in ("EUR", "", "pounds")]
     rows = typed(*lines, line(item="USD", what="look"), source=clicks(currency="item"))
     assert by(rows, "item_id", "currency", "defects") == {
         "EUR": ("EUR", []),
@@ -174,13 +175,13 @@ def test_money_has_the_currency_of_the_line_or_else_of_the_source(typed: Typed) 
         ("epoch_seconds", "-" + "9" * 20, None, ["event_ts_late"]),
         ("epoch_millis", "1759734000000", date(2025, 10, 6), []),
         ("epoch_millis", "soon", None, ["event_ts_invalid"]),
-        ("dd/MM/yyyy HH:mm", "06/10/2025 08:00", date(2025, 10, 6), []),
+        ("%d/%m/%Y %H:%M", "06/10/2025 08:00", date(2025, 10, 6), []),
     ],
 )
 def test_times_are_held_against_the_date_of_the_file(
     typed: Typed, spelling: str, said: str, event_date: date | None, defects: list[str]
 ) -> None:
-    (row,) = typed(line(ts=said), source=clicks(event_ts_format=spelling, max_late_days=3)).collect()
+    (row,) = typed(line(ts=said), source=clicks(event_ts_format=spelling, max_late_days=3))
     assert (row["event_date"], row["defects"]) == (event_date, defects)
     assert (row["event_ts"] is None) == (event_date is None)
 
@@ -191,7 +192,7 @@ def test_times_are_held_against_the_date_of_the_file(
 def test_a_file_without_a_date_judges_no_time_but_what_nobody_can_read(
     typed: Typed, said: str, defects: list[str]
 ) -> None:
-    (row,) = typed(line(ts=said), source=clicks(event_ts_format="epoch_seconds", max_late_days=3), day=None).collect()
+    (row,) = typed(line(ts=said), source=clicks(event_ts_format="epoch_seconds", max_late_days=3), day=None)
     assert row["defects"] == defects
 
 
@@ -204,13 +205,13 @@ def test_times_without_a_zone_are_those_of_the_source(typed: Typed) -> None:
 
 def test_a_source_that_names_nobody_misses_nobody(typed: Typed) -> None:
     feed = {"event_ts": "ts", "event_ts_format": "iso8601", "default_type": "view"}
-    (row,) = typed(line(), source=mapping(files={"columns": ["ts", "item"]}, events=feed)).collect()
+    (row,) = typed(line(), source=mapping(files={"columns": ["ts", "item"]}, events=feed))
     assert (row["subject_kind"], row["subject_key"], row["defects"]) == (None, None, [])
 
 
-def test_a_rival_of_another_day_takes_the_place_and_does_not_come_out(typed: Typed) -> None:
-    lines = typed(line(), line(id="e2"))
-    later = typed(line(item="cup", ts="2025-10-05T07:00:00Z"), day=date(2025, 10, 7))
+def test_a_rival_of_another_day_takes_the_place_and_does_not_come_out(framed: Framed) -> None:
+    lines = framed(line(), line(id="e2"))
+    later = framed(line(item="cup", ts="2025-10-05T07:00:00Z"), day=date(2025, 10, 7))
     rows = judged(lines, later)
     assert by(rows.withColumn("id", F.get_json_object("payload", "$.id")), "id", "disposition") == {
         "e1": "duplicate",
@@ -218,6 +219,6 @@ def test_a_rival_of_another_day_takes_the_place_and_does_not_come_out(typed: Typ
     }
 
 
-def test_only_native_ids_may_come_again_on_another_day(typed: Typed) -> None:
-    lines = [line(), line(), line(id=None, item="mug"), line(id=None, item="mug")]
-    assert [row["item_id"] for row in with_native_id(typed(*lines)).collect()] == ["tea"]
+def test_only_native_ids_may_come_again_on_another_day(framed: Framed) -> None:
+    lines = [line(), line(id=None, item="mug"), line(id=None, item="mug")]
+    assert [row["item_id"] for row in with_native_id(framed(*lines)).collect()] == ["tea"]

@@ -10,8 +10,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from affinity.core.source import SourceMapping
+from affinity.core.vocabulary import Feed
 from affinity.features.observations import customer_observations, item_observations
-from tests.features.sources import ZONE, by, mapping, read
+from tests.features.sources import by, mapping, read
 
 DAY = date(2025, 10, 6)
 MIDNIGHT = "2025-10-06 00:00:00"
@@ -43,8 +44,8 @@ def test_a_catalogue_describes_each_item_on_the_date_of_its_file(spark: SparkSes
         {"item": "FEE1", "name": "Postage"},
         {"item": "", "name": "nothing"},
     ]
-    rows = read(spark, catalogue(), tmp_path, *(json.dumps(line) for line in lines))
-    seen = _with_text_ts(item_observations(rows, catalogue(), business_zone=ZONE))
+    rows = spark.createDataFrame(read(catalogue(), tmp_path, *map(json.dumps, lines), feed=Feed.ITEMS))
+    seen = _with_text_ts(item_observations(rows, "GBP"))
     what = ("description", "unit_price", "brand", "category_1", "category_2", "is_recommendable")
     assert by(seen, "item_id", *what) == {
         "tea": ("Tea", Decimal("2.5"), "Acme", "drinks", None, True),
@@ -58,7 +59,7 @@ def test_a_catalogue_with_times_keeps_the_last_line_of_a_day(spark: SparkSession
     timed = catalogue(observed_ts="at")
     said = [("Tea", "2025-10-06T08:00Z"), ("Green tea", "2025-10-06T09:00Z"), ("Black tea", "2025-10-06T23:30Z")]
     lines = [json.dumps({"item": "tea", "name": name, "at": at}) for name, at in said]
-    seen = item_observations(read(spark, timed, tmp_path, *lines), timed, business_zone=ZONE)
+    seen = item_observations(spark.createDataFrame(read(timed, tmp_path, *lines, feed=Feed.ITEMS)), "GBP")
     assert by(seen, "observed_date", "description") == {DAY: "Green tea", date(2025, 10, 7): "Black tea"}
 
 
@@ -73,7 +74,7 @@ def test_a_crm_states_country_and_tier_of_each_account(spark: SparkSession, tmp_
         {"account": "2", "tier": ""},
         {"account": "", "tier": "gold"},
     ]
-    rows = read(spark, crm, tmp_path, *(json.dumps(line) for line in lines))
-    seen = _with_text_ts(customer_observations(rows, crm, business_zone=ZONE))
+    rows = spark.createDataFrame(read(crm, tmp_path, *map(json.dumps, lines), feed=Feed.CUSTOMERS))
+    seen = _with_text_ts(customer_observations(rows))
     stated = seen.select("tier", "country", "observed_date", "observed_ts").collect()
     assert sorted(map(tuple, stated), key=str) == [("gold", "GB", DAY, MIDNIGHT), (None, None, DAY, MIDNIGHT)]

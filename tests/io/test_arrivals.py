@@ -10,7 +10,7 @@ from affinity.io.ops import Row
 
 
 def landed(name: str, content: str) -> LandedFile:
-    return LandedFile(Path(name), name, content, 1, date.fromisoformat(name[-14:-4]))
+    return LandedFile(Path(name), name, content, 1, date.fromisoformat(name[-14:-4]), 0)
 
 
 def known(file: LandedFile, **changes: object) -> Row:
@@ -131,6 +131,6 @@ def test_a_copy_that_is_corrected_after_the_other_went_is_a_correction() -> None
 
 
 def test_a_file_renamed_to_another_date_counts_for_it() -> None:
-    undated = LandedFile(Path("first.csv"), "first.csv", "x", 1, None)
+    undated = LandedFile(Path("first.csv"), "first.csv", "x", 1, None, 0)
     manifest = after([known(undated)], arrivals([landed("2011-01-03.csv", "x")], [known(undated)]))
     assert landed_days(manifest) == [date(2011, 1, 3)]

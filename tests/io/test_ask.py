@@ -55,7 +55,7 @@ def test_latest_is_the_newest_released_slice(published: Root) -> None:
 def test_a_table_that_was_never_released_is_empty_with_its_columns(published: Root) -> None:
     described = ask.ask(published, "DESCRIBE silver.quarantine")
     assert tuple(row["column_name"] for row in described) == silver.QUARANTINE.column_names
-    assert {row["column_type"] for row in described} == {"VARCHAR", "DATE", "INTEGER", "VARCHAR[]"}
+    assert {row["column_type"] for row in described} == {"VARCHAR", "DATE", "BIGINT", "VARCHAR[]"}
     assert ask.ask(published, "SELECT * FROM silver.quarantine") == []
 
 

@@ -22,12 +22,12 @@ def judged(lines: DataFrame, rivals: DataFrame | None = None) -> DataFrame:
     ``rivals`` are lines of other days with the same ids: they compete, and are not among the rows that come out.
 
     A line that its source rejects keeps its reason. Among lines of one event id that would be accepted, that of the
-    latest file wins (by nominal date, then file digest), and of a file its last line; the others are duplicates.
+    latest file wins (by nominal date, then file digest), and of a file its first line; the others are duplicates.
     ``event_date`` is 1970-01-01 where the time is unreadable.
     """
     is_candidate = F.col("rejection").isNull()
     same_event = Window.partitionBy("source", "event_id", is_candidate).orderBy(
-        F.desc_nulls_last("file_date"), F.desc("file_id"), F.desc("line_no")
+        F.desc_nulls_last("file_date"), F.desc("file_id"), F.asc("line_no")
     )
     is_rival = F.lit(True).alias("is_rival")
     competing = lines.select("*", F.lit(False).alias("is_rival"))

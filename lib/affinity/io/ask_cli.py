@@ -29,6 +29,10 @@ def register(app: typer.Typer, jobs: Jobs) -> None:
     customers.callback()(_ask_about_one)
     customers.command("show")(show)
     app.add_typer(customers, name="customer")
+    sources = typer.Typer(no_args_is_help=True, help="List the sources, and try a mapping on a file.")
+    sources.command("list")(list_sources)
+    sources.command("check")(check_source)
+    app.add_typer(sources, name="source")
     app.command("report")(report)
     app.command("docs")(_docs(jobs))
     app.command("dag")(_dag(jobs))
@@ -105,6 +109,57 @@ def show(
     if chosen == "-":
         chosen = _typed_customer(settings, source)
     _write_sections(chosen, ask_customer(options.root_of(settings), chosen), form)
+
+
+def list_sources(
+    form: AskForm = Format.TABLE,
+    config: options.ConfigFile = None,
+    env: options.Env = None,
+    set_: options.Set = [],  # noqa: B006 - typer reads it, nobody writes it
+) -> None:
+    """List the mappings beside the settings file: format, feeds and time zone."""
+    from affinity.core.vocabulary import Feed
+    from affinity.io.config import load_source, source_names
+
+    settings = options.config_of(config, env, None, set_)
+    mappings = [load_source(settings, name) for name in source_names(settings)]
+    rows = [
+        {
+            "source": mapping.name,
+            "format": mapping.files.format,
+            "feeds": ", ".join(feed for feed in Feed if mapping.has(feed)),
+            "time_zone": mapping.time_zone,
+            "pattern": mapping.files.pattern,
+        }
+        for mapping in mappings
+    ]
+    _write(rows, form)
+
+
+def check_source(
+    file: Annotated[Path, typer.Argument(help="A file of the source.")],
+    source: Annotated[str, typer.Option(help="Name of a source, or the path of a mapping: a file that ends in .toml.")],
+    lines: Annotated[int, typer.Option(min=1, help="How many of the first lines are looked at.")] = 1000,
+    config: options.ConfigFile = None,
+    env: options.Env = None,
+    set_: options.Set = [],  # noqa: B006 - typer reads it, nobody writes it
+) -> None:
+    """Show what a mapping makes of the first lines of a file; nothing is written, and no key or root is needed."""
+    from affinity.io.config import load_source, read_source
+    from affinity.io.source_check import checked
+
+    settings = options.config_of(config, env, None, set_)
+    mapping = read_source(Path(source)) if source.endswith(".toml") else load_source(settings, source)
+    found = checked(file, mapping, business_zone=settings.store.business_zone, n_lines=lines)
+    typer.echo(f"{file} as {mapping.name}: {found.n_lines} lines from its beginning")
+    for note in found.notes:
+        typer.echo(f"- {note}")
+    for feed in found.feeds:
+        typer.echo(f"\n{feed.feed}")
+        _write(feed.outcomes, Format.TABLE)
+        for example in feed.examples:
+            typer.echo(f"\n{feed.feed}, line {example.line_no}: {example.becomes}")
+            _write(example.fields, Format.TABLE)
 
 
 def report(

@@ -7,13 +7,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from affinity.core.errors import AuditFailed
-from affinity.core.vocabulary import COUNTING, Disposition, FileState
+from affinity.core.vocabulary import Disposition, FileState
 from affinity.features import cleaning
 from affinity.features.cleaning import UNREADABLE_DATE
 from affinity.io.job import RIVALS, Inputs
 from affinity.io.kinds import Done, Work
 from affinity.io.landing import replaced_by
 from affinity.io.ops import Row, parse_date
+from affinity.io.readings import lines_that_count, of_files
 from affinity.tables import bronze, ops, silver
 from affinity.tables.spec import TableSpec
 
@@ -26,12 +27,11 @@ class CleanWork(Work):
         plan = self.plan
         pending = {row["file_id"]: row for row in plan.manifest if row["state"] == FileState.INGESTED}
         replaced = replaced_by(plan.manifest, set(pending))
-        live = [row["file_id"] for row in plan.manifest if row["state"] in COUNTING]
         arrived = self.pinned(bronze.EVENTS).withColumn(
             "event_date", F.coalesce("event_date", F.to_date(F.lit(UNREADABLE_DATE)))
         )
-        counting = self._of_files(arrived, live)
-        days = self._days(self._of_files(arrived, [*pending, *replaced]), counting)
+        counting = lines_that_count(arrived, plan.manifest)
+        days = self._days(of_files(arrived, [*pending, *replaced]), counting)  # a reading that no more counts had a day
         outputs = self.transform(self._inputs(counting, days))
         is_empty = not sum(row["n_rows"] for row in pending.values())
         staged = self.stage(outputs, empty_allowed=is_empty)
@@ -86,10 +86,6 @@ class CleanWork(Work):
         if not sources or others.isEmpty():
             return None
         return others.join(ids.select("source", "event_id").distinct(), on=["source", "event_id"], how="left_semi")
-
-    def _of_files(self, lines: DataFrame, file_ids: Sequence[str]) -> DataFrame:
-        wanted = self.platform.spark.createDataFrame([(file_id,) for file_id in file_ids], "file_id string")
-        return lines.join(F.broadcast(wanted), on="file_id", how="left_semi")
 
     def _balances(self, counts: DataFrame, fresh: DataFrame, pending: Sequence[str]) -> list[Row]:
         """Manifest rows of every file with a row in the touched days, their dispositions counted over all days.

@@ -14,7 +14,7 @@ from affinity.core.errors import BadInput
 from affinity.core.source import SourceMapping
 from affinity.core.vocabulary import Feed
 from affinity.io.landing import LandedFile
-from affinity.reading.blocks import BLOCK_BYTES, PARQUET_ROWS
+from affinity.reading.blocks import BLOCK_BYTES, MAX_LINE_BYTES, PARQUET_ROWS
 from affinity.reading.counting import Counted, counted
 from affinity.reading.kernel import Reader, schema
 from affinity.reading.layouts import OwnLayout, own_layout
@@ -67,14 +67,14 @@ def batch(
     mapping: SourceMapping,
     feed: Feed,
 ) -> Batch:
-    """Split the files, and count the lines of those that are packed, large or of Parquet before anything is parsed.
+    """Split the files, and count the lines of those that are packed, long or of Parquet before anything is parsed.
 
     ``n_lines`` has the lines that say something of the files that were counted; ``faults`` are files that cannot be
     read to their end or should not be.
     """
     splits = {file.file_id: _splits(file, found[file.file_id], mapping) for file in files}
     is_counted = feed is not Feed.EVENTS or mapping.files.format == "parquet"
-    unsure = [p for parts in splits.values() for p in parts if is_counted or p.is_packed or len(parts) > 1]
+    unsure = [p for parts in splits.values() for p in parts if is_counted or p.is_packed or not p.is_whole or p.n_bytes > MAX_LINE_BYTES]
     counts = _counted(spark, unsure, mapping) if unsure else []
     faults = {count.file_id: count.fault for count in counts if count.fault}
     has_header = mapping.files.format == "csv" and mapping.files.header

@@ -23,9 +23,12 @@ RIVALS = "rivals"
 
 
 class Kind(StrEnum):
-    """How the runner plans a job: by landed files, by files not yet cleaned, by ``as_of``, or by tables."""
+    """How the runner plans a job: by landed files, by lines that were rejected, by files not yet cleaned, by
+    ``as_of``, or by tables.
+    """
 
     INGEST = "ingest"
+    REPLAY = "replay"
     CLEAN = "clean"
     TRANSFORM = "transform"
     TRAIN = "train"

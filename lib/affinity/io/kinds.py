@@ -143,6 +143,12 @@ def work_of(attempt: "Attempt") -> Work:
     from affinity.io.clean import CleanWork
     from affinity.io.ingest import IngestWork
     from affinity.io.maintenance import MaintainWork
+    from affinity.io.replay import ReplayWork
 
-    by_kind = {Kind.INGEST: IngestWork, Kind.CLEAN: CleanWork, Kind.MAINTAIN: MaintainWork}
+    by_kind = {
+        Kind.INGEST: IngestWork,
+        Kind.REPLAY: ReplayWork,
+        Kind.CLEAN: CleanWork,
+        Kind.MAINTAIN: MaintainWork,
+    }
     return by_kind.get(attempt.job.kind, SliceWork)(attempt)

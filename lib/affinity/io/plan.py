@@ -18,7 +18,9 @@ from affinity.io.job import Job, Kind
 from affinity.io.landing import Arrivals, arrivals, landed_days, landed_files
 from affinity.io.ops import Row, to_json
 from affinity.io.platform import Platform, code_version
+from affinity.io.quarantine import ReplaySettings, files_with
 from affinity.io.releases import Release, Releases
+from affinity.io.rereading import check_judged, landed_again, nothing_left, read_before
 from affinity.reading.layouts import OwnLayout
 from affinity.tables import ops
 from affinity.tables.spec import ModelSpec, TableSpec
@@ -79,14 +81,21 @@ class _Question:
 
     def plan(self, inputs: Mapping[str, Any], **more: Any) -> Plan:
         """The plan over these inputs: the same ones give the same run id."""
-        job, mapping = self.job, more.get("mapping")
-        config = to_json({"settings": self.settings.model_dump(), "mapping": mapping.model_dump() if mapping else None})
+        job, config = self.job, self._config(more.get("mapping"))
         as_of = str(self.request.as_of) if job.kind.has_as_of else None
         schemas = {spec.full_name: spec.version for spec in job.tables_written}
         identity = to_json([job.name, as_of, config, schemas, code_version(), inputs])
         run_id = hashlib.sha256(identity.encode()).hexdigest()[:20]
-        digest = hashlib.sha256(config.encode()).hexdigest()[:16]
+        digest = self.config_digest(more.get("mapping"))
         return Plan(job, self.request, self.settings, run_id, inputs, digest, self.releases, **more)
+
+    def config_digest(self, mapping: SourceMapping | None) -> str:
+        """What identifies the settings of the job and its mapping."""
+        return hashlib.sha256(self._config(mapping).encode()).hexdigest()[:16]
+
+    def _config(self, mapping: SourceMapping | None) -> str:
+        said = {"settings": self.settings.model_dump(), "mapping": mapping.model_dump() if mapping else None}
+        return to_json(said)
 
     def attempts(self) -> list[Row]:
         """What this job did before."""
@@ -105,18 +114,20 @@ def make_plan(platform: Platform, job: Job, request: Request) -> Plan:
     version = releases.version(ops.FILES)
     manifest = [] if version is None else platform.ops.read(ops.FILES, version)
     question = _Question(platform, job, request, settings, releases, manifest)
-    planners = {Kind.INGEST: _plan_ingest, Kind.CLEAN: _plan_clean, Kind.MAINTAIN: _plan_maintain}
+    planners = {
+        Kind.INGEST: _plan_ingest,
+        Kind.REPLAY: _plan_replay,
+        Kind.CLEAN: _plan_clean,
+        Kind.MAINTAIN: _plan_maintain,
+    }
     return planners.get(job.kind, _plan_as_of)(question)
 
 
 def _plan_ingest(question: _Question) -> Plan:
-    job, request = question.job, question.request
-    if request.source is None or request.landing is None:
-        raise BadInput(f"Job {job.name} reads landed files: pass --source NAME and --landing DIR.")
-    mapping = load_source(question.platform.config, request.source)
+    job, (mapping, landing) = question.job, _asked_source(question)
     noted = [row for row in question.manifest if row["source"] == mapping.name and row["feed"] == job.feed]
     known = [row for row in noted if row["state"] != FileState.REFUSED]  # a refused file is looked at again
-    found = arrivals(landed_files(request.landing, mapping, noted), known, are_kept=job.feed is Feed.EVENTS)
+    found = arrivals(landed_files(landing, mapping, noted), known, are_kept=job.feed is Feed.EVENTS)
     own = layouts(found.new, mapping) if mapping.has(job.feed) else {}
     faults = {file_id: layout.fault for file_id, layout in own.items() if layout.fault}
     names = {file.file_id: file.name for file in found.new}
@@ -139,13 +150,45 @@ def _plan_ingest(question: _Question) -> Plan:
     return question.plan(inputs, **more, status=status, reason=nothing)
 
 
+def _asked_source(question: _Question) -> tuple[SourceMapping, Path]:
+    request = question.request
+    if request.source is None or request.landing is None:
+        raise BadInput(f"Job {question.job.name} reads landed files: pass --source NAME and --landing DIR.")
+    return load_source(question.platform.config, request.source), request.landing
+
+
+def _plan_replay(question: _Question) -> Plan:
+    """The files with lines that were rejected for the reason, but for those that this mapping read again before."""
+    assert isinstance(question.settings, ReplaySettings)
+    (mapping, landing), reason = _asked_source(question), question.settings.reason
+    noted = [row for row in question.manifest if row["source"] == mapping.name and row["feed"] == Feed.EVENTS]
+    check_judged([row for row in noted if row["state"] == FileState.INGESTED], mapping)
+    live = {row["file_id"]: row for row in noted if row["state"] in COUNTING}
+    rejected = [file_id for file_id in files_with(question.platform.root, mapping.name, reason) if file_id in live]
+    before = read_before(question.attempts(), question.config_digest(mapping), code_version())
+    fresh = [file_id for file_id in rejected if file_id not in before]
+    landed = landed_again(live, landing, mapping) if fresh else {}
+    files = tuple(landed[file_id] for file_id in fresh if file_id in landed)
+    own = layouts(files, mapping)
+    if files and all(layout.fault for layout in own.values()):
+        raise refusal({file.name: own[file.file_id].fault or "" for file in files}, mapping)
+    missing = sorted(live[file_id]["path"] for file_id in fresh if file_id not in landed)
+    read = {file.file_id: live[file.file_id]["n_readings"] for file in files}
+    nothing = None if files else nothing_left(rejected, fresh, missing, reason)
+    more = {"manifest": noted, "mapping": mapping, "arrivals": Arrivals(files, {}, frozenset(), {}), "layouts": own}
+    inputs = {"files": read, "missing": missing, "source": mapping.name}
+    return question.plan(inputs, **more, status=Status.NOTHING_TO_DO if nothing else None, reason=nothing)
+
+
 def _plan_clean(question: _Question) -> Plan:
     events = [row for row in question.manifest if row["feed"] == Feed.EVENTS]
     pending = [row for row in events if row["state"] == FileState.INGESTED]
-    inputs = {
+    inputs: dict[str, Any] = {
         "live": sorted(row["file_id"] for row in events if row["state"] in COUNTING),
         "pending": sorted(row["file_id"] for row in pending),
     }
+    if again := {row["file_id"]: row["n_readings"] for row in pending if (row["n_readings"] or 1) > 1}:
+        inputs["readings"] = again  # else a file that was read again would be as it was when it was judged first
     nothing = None if pending else "every ingested file is cleaned"
     return question.plan(inputs, manifest=events, status=Status.NOTHING_TO_DO if nothing else None, reason=nothing)
 

@@ -81,7 +81,7 @@ def _run(platform: Platform, job: Job, request: Request, begun: float) -> Result
 
 
 def _leased(job: Job) -> list[TableSpec | ModelSpec]:
-    manifest = [ops.FILES] if job.kind in (Kind.INGEST, Kind.CLEAN, Kind.MAINTAIN) else []
+    manifest = [ops.FILES] if job.kind in (Kind.INGEST, Kind.REPLAY, Kind.CLEAN, Kind.MAINTAIN) else []
     return [*job.writes, *manifest]
 
 

@@ -105,11 +105,18 @@ def _read(stream: BinaryIO, n_bytes: int) -> bytes:
 
 
 def line_starts(data: bytes) -> np.ndarray:
-    """Where each line of a chunk begins, and at last where the chunk ends."""
+    """Where each line of a chunk begins, and at last where the chunk ends.
+
+    Raises:
+        Unreadable: a line is longer than any log's.
+    """
     ends = np.flatnonzero(np.frombuffer(data, np.uint8) == _NEWLINE) + 1
     if not len(ends) or ends[-1] != len(data):
         ends = np.append(ends, len(data))
-    return np.concatenate(([0], ends))
+    starts = np.concatenate(([0], ends))
+    if np.diff(starts).max(initial=0) > MAX_LINE_BYTES:
+        raise Unreadable(_TOO_LONG)
+    return starts
 
 
 def told_lines(data: bytes, starts: np.ndarray) -> np.ndarray:

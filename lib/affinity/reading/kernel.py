@@ -78,15 +78,14 @@ class Reader:
                 yield self._rows(blocks, columns)
 
     def texts(self, part: Split) -> Iterator[pa.Table]:
-        """What the lines of a split say as it stands, ids and all, for nobody but who asks: nothing of it is to be kept.
+        """What the lines of a split say as it stands, ids and all, to be shown at most: nothing of it is to be kept.
 
-        Columns out: ``line_no, is_whole, fault`` and one text per column of the mapping, under its name.
+        Columns out: ``line_no, is_whole, fault`` and one text ``v0, v1, …`` per column of the mapping.
         """
-        facts = ["line_no", "is_whole", "fault"]
-        listed = ", ".join([*facts, *(f"v{place}" for place in range(len(self.mapping.files.columns)))])
+        listed = ", ".join(f"v{place}" for place in range(len(self.mapping.files.columns)))
         for _part, block in self._blocks(part):
-            said = self._asked(_of_file(block, 0, part), part.columns, f"SELECT {listed} FROM fields")
-            yield said.rename_columns([*facts, *self.mapping.files.columns])
+            of_file = _of_file(block, 0, part)
+            yield self._asked(of_file, part.columns, f"SELECT line_no, is_whole, fault, {listed} FROM fields")
 
     def _blocks(self, part: Split) -> Iterator[tuple[Split, pa.Table]]:
         layout = self.mapping.files

@@ -44,7 +44,7 @@ def _of_csv(path: Path, mapping: SourceMapping) -> OwnLayout:
         text, fault = _text(path)
         return OwnLayout(layout.columns, fault=fault)
     text, fault = _text(path)
-    first = next((line for line in text.splitlines() if line.strip()), None)
+    first = next((line for line in text.split("\n") if line.strip()), None)
     if fault or first is None:  # an empty file has no header, and says nothing
         return OwnLayout(layout.columns, fault=fault)
     got = tuple(name.strip() for name in split_line(first, layout))
@@ -69,7 +69,8 @@ def _compared(got: Sequence[str], mapping: SourceMapping) -> OwnLayout:
     missing = tuple(name for name in layout.columns if name not in got)
     extra = tuple(name for name in got if name not in layout.columns)
     needed = [name for name in missing if name not in layout.optional_columns]
-    twice = sorted({name for name in got if [other.lower() for other in got].count(name.lower()) > 1})
+    lower, wanted = [name.lower() for name in got], {name.lower() for name in layout.columns}
+    twice = sorted({name for name in got if name.lower() in wanted and lower.count(name.lower()) > 1})
     faults = [
         f"missing {needed}" if needed else "",
         f"{twice} are one name but for upper and lower case" if twice else "",
@@ -84,7 +85,7 @@ def _of_jsonl(path: Path, mapping: SourceMapping) -> OwnLayout:
     text, fault = _text(path)
     if fault:
         return OwnLayout((), fault=fault)
-    objects = [keys for line in text.splitlines()[:_SAMPLE_LINES] if (keys := _keys(line)) is not None]
+    objects = [keys for line in text.split("\n")[:_SAMPLE_LINES] if (keys := _keys(line)) is not None]
     wanted = mapping.files.columns
     roots = {name.split(".")[0] for name in wanted}
     seen = {key for keys in objects for key in keys}
@@ -110,7 +111,7 @@ def _keys(line: str) -> list[str] | None:
 
 
 def _text(path: Path) -> tuple[str, str | None]:
-    """The beginning of a file as text, without its last, maybe cut line; and why it is none."""
+    """The beginning of a file as text, of which the last line may be cut; and why it is none."""
     try:
         data = beginning(path)
     except Unreadable as unreadable:

@@ -25,8 +25,9 @@ CREATE MACRO iso_ts(x, zone) AS
     CASE WHEN NOT regexp_full_match(x, '{_ISO}') THEN NULL
     WHEN ends_with(x, 'Z') OR regexp_matches(x, '{_HAS_ZONE}') THEN TRY_CAST(x AS TIMESTAMPTZ)
     ELSE wall_to_utc(TRY_CAST(x AS TIMESTAMP), zone) END;
-CREATE MACRO epoch_ts(x, per_sec) AS make_timestamptz(CAST(round(greatest(least(
-    TRY_CAST(x AS DECIMAL(32, 6)) / per_sec, {_MAX_SECS}), -{_MAX_SECS}) * 1000000) AS BIGINT));
+CREATE MACRO epoch_ts(x, per_sec) AS CASE WHEN TRY_CAST(x AS DECIMAL(38, 6)) IS NOT NULL AND NOT contains(x, '_') THEN
+    make_timestamptz(CAST(round(greatest(least(
+        TRY_CAST(x AS DECIMAL(38, 6)) / per_sec, {_MAX_SECS}), -{_MAX_SECS}) * 1000000) AS BIGINT)) END;
 """
 
 

@@ -74,11 +74,9 @@ class Verdicts:
 
 def _expected(mapping: SourceMapping, feed: EventFeed) -> dict[Defect, str]:
     """What a right line would have had."""
-    layout = mapping.files
-    whole = {"csv": f"{len(layout.columns)} fields", "jsonl": "one JSON object", "parquet": "a row"}[layout.format]
     sign = "below" if feed.returns == "negative" else "above"
     return {
-        Defect.UNPARSABLE: f"{whole} in UTF-8",
+        Defect.UNPARSABLE: whole_line(mapping),
         Defect.EVENT_TS_INVALID: f"{feed.event_ts_format} in {mapping.time_zone}",
         Defect.EVENT_TS_FUTURE: f"at most {feed.max_ahead_days} days after the date of the file",
         Defect.EVENT_TS_LATE: f"at most {feed.max_late_days} days before the date of the file",
@@ -95,3 +93,10 @@ def _expected(mapping: SourceMapping, feed: EventFeed) -> dict[Defect, str]:
         Defect.DESCRIPTION_MISSING: "a text",
         Defect.REPEATED_LINE: "a line that is not in the file yet",
     }
+
+
+def whole_line(mapping: SourceMapping) -> str:
+    """What a line has to be so that it can be read."""
+    layout = mapping.files
+    fields = "as many fields as the header" if layout.header else f"{len(layout.columns)} fields"
+    return {"csv": f"{fields}, in UTF-8", "jsonl": "one JSON object in UTF-8", "parquet": "a row"}[layout.format]

@@ -1,0 +1,24 @@
+"""Which rows of bronze count: those of files that count, each line by its last reading."""
+
+from collections.abc import Iterable, Sequence
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from affinity.core.vocabulary import COUNTING
+from affinity.features.readings import last_readings
+from affinity.io.ops import Row
+
+
+def of_files(lines: DataFrame, file_ids: Iterable[str]) -> DataFrame:
+    """The lines of these files."""
+    wanted = lines.sparkSession.createDataFrame([(file_id,) for file_id in file_ids], "file_id string")
+    return lines.join(F.broadcast(wanted), on="file_id", how="left_semi")
+
+
+def lines_that_count(lines: DataFrame, manifest: Sequence[Row]) -> DataFrame:
+    """The lines of the files that count; only of files that were read again the last reading has to be looked for."""
+    live = [row for row in manifest if row["state"] in COUNTING]
+    again = {row["file_id"] for row in live if (row["n_readings"] or 1) > 1}
+    once = of_files(lines, [row["file_id"] for row in live if row["file_id"] not in again])
+    return once.unionByName(last_readings(of_files(lines, sorted(again)))) if again else once
