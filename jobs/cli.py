@@ -142,13 +142,17 @@ def replay(
     wait: options.Wait = 0,
 ) -> None:
     """Read rejected lines again by the mapping as it is now; those that it takes become events, once."""
+    from affinity.core.vocabulary import Defect
     from affinity.io.chain import check, exit_code
     from affinity.io.console import walk_with_progress
     from affinity.io.leases import walk_lease
     from affinity.io.plan import Request
     from affinity.io.platform import Platform
+    from affinity.io.quarantine import reason_fault
     from affinity.jobs import clean_events, replay_quarantine
 
+    if fault := reason_fault(reason, Defect):
+        raise BadInput(f"Option --reason: {fault}.")
     settings = options.config_of(config, env, root, [*set_, f'jobs.replay_quarantine.reason="{reason}"'])
     request = Request(source=source, landing=landing, wait_secs=wait)
     check(settings, [replay_quarantine.JOB], request)

@@ -53,29 +53,30 @@ words = {{ view = "view", cart = "cart", search = "search", purchase = "purchase
 """
 
 
-def config_of(folder: Path, form: str) -> Config:
-    """The shipped settings and a source `bench` of this format."""
+def config_of(folder: Path, form: str, root: str) -> Config:
+    """The shipped settings, a source `bench` of this format, and a root of this name."""
     conf = folder / "conf"
     shutil.copytree(PROJECT / "conf", conf, dirs_exist_ok=True)
     text = _MAPPING.format(name="bench", format=form, columns=json.dumps(COLUMNS))
     (conf / "sources" / "bench.toml").write_text(text, encoding="utf-8")
     (folder / "subject.key").write_text(KEY, encoding="ascii")
-    overrides = [f"store.root={folder / 'root'}", f"privacy.key_file={folder / 'subject.key'}", "spark.master=local[2]"]
+    overrides = [f"store.root={folder / root}", f"privacy.key_file={folder / 'subject.key'}", "spark.master=local[2]"]
     return load_config(conf / "affinity.toml", overrides=overrides)
 
 
-def make_log(folder: Path, form: str, n_events: int, n_files: int) -> None:
+def make_log(folder: Path, form: str, n_events: int, n_files: int, day: str = "2025-10-06") -> None:
     """A day of events in equal files, one line in ``ONE_IN`` cut: the same for the same arguments."""
     folder.mkdir(parents=True, exist_ok=True)
     per_file = n_events // n_files
     lines = {"jsonl": _AS_JSON, "csv": _AS_CSV}[form]
     with duckdb.connect(config={"threads": 2}) as connection:
+        connection.execute("CREATE MACRO draw(n, salt, below) AS (hash(n, salt) % below)::BIGINT")
         for number in range(n_files):
             first = number * per_file
-            rows = _ROWS.format(first=first, last=first + per_file)
+            rows = _ROWS.format(first=first, last=first + per_file, day=day)
             cut = f"CASE WHEN n % {ONE_IN} = 7 THEN left(line, 40) ELSE line END"
             header = f"SELECT '{','.join(COLUMNS)}' AS line UNION ALL " if form == "csv" else ""
-            path = folder / f"log-2025-10-06-{number:05d}.{form}"
+            path = folder / f"log-{day}-{number:05d}.{form}"
             connection.execute(
                 f"COPY ({header}SELECT {cut} AS line FROM (SELECT n, {lines} AS line FROM ({rows}))) TO '{path}' "
                 "(FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x01')"
@@ -84,16 +85,16 @@ def make_log(folder: Path, form: str, n_events: int, n_files: int) -> None:
 
 _ROWS = """
 SELECT n, printf('w%012d', n) AS id,
-    strftime(TIMESTAMP '2025-10-06' + INTERVAL (hash(n, 1) % 86400000) MILLISECOND, '%Y-%m-%dT%H:%M:%S.%gZ') AS ts,
-    ['view', 'view', 'view', 'cart', 'search', 'purchase'][1 + hash(n, 2) % 6] AS type,
+    strftime(TIMESTAMP '{day}' + to_milliseconds(draw(n, 1, 86400000)), '%Y-%m-%dT%H:%M:%S.%gZ') AS ts,
+    ['view', 'view', 'view', 'cart', 'search', 'purchase'][1 + draw(n, 2, 6)] AS type,
     printf('%016x', (hash(n, 3) >> 1)::BIGINT) AS cookie,
-    CASE WHEN hash(n, 4) % 10 < 7 THEN (10000000 + hash(n, 5) % 200000)::VARCHAR END AS account,
-    printf('SKU-%06d', (hash(n, 6) % 20000)::BIGINT) AS item,
-    CASE WHEN type = 'purchase' THEN 1 + hash(n, 7) % 9 END AS quantity,
-    CASE WHEN type = 'purchase' THEN ((1 + hash(n, 8) % 9999) / 100.0)::DECIMAL(8, 2) END AS price,
+    CASE WHEN draw(n, 4, 10) < 7 THEN (10000000 + draw(n, 5, 200000))::VARCHAR END AS account,
+    printf('SKU-%06d', draw(n, 6, 20000)) AS item,
+    CASE WHEN type = 'purchase' THEN 1 + draw(n, 7, 9) END AS quantity,
+    CASE WHEN type = 'purchase' THEN ((1 + draw(n, 8, 9999)) / 100.0)::DECIMAL(8, 2) END AS price,
     CASE WHEN type = 'search' THEN 'red tea cup' END AS query,
     ['Mozilla/5.0 (Windows NT 10.0; Win64; x64)', 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X)']
-        [1 + hash(n, 9) % 2] AS agent
+        [1 + draw(n, 9, 2)] AS agent
 FROM (SELECT range AS n FROM range({first}, {last}))
 """
 _AS_JSON = (
@@ -116,13 +117,13 @@ def bronze_of(platform: Platform) -> str:
     return str(platform.root.table(bronze.EVENTS))
 
 
-def content(table: str) -> Sample:
+def content(table: str, where: str = "true") -> Sample:
     """What a Delta table holds: rows, unreadable ones, and a sum of digests over the others, free of order."""
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         found = connection.execute(
             f"SELECT count(*), count(*) FILTER (event_ts IS NULL), sum(hash({COMPARED})::HUGEINT) "
-            "FILTER (event_ts IS NOT NULL) FROM read_parquet($files)",
+            f"FILTER (event_ts IS NOT NULL) FROM read_parquet($files) WHERE {where}",
             {"files": DeltaTable(table).file_uris()},
         ).fetchone()
     return Sample(found)
@@ -135,14 +136,13 @@ _TOKEN = f"sha256({_OUTER} || unhex(sha256({_INNER} || encode('1' || chr(31) || 
 _PAYLOAD = ", ".join(f"{name} := {name}" for name in COLUMNS if name not in ("cookie", "account"))
 _PEER = f"""
 SELECT filename AS file, 'n' || left(sha256('bench|' || id), 31) AS event_id,
-    CASE type WHEN 'view' THEN 'view' WHEN 'cart' THEN 'cart' WHEN 'search' THEN 'search' WHEN 'purchase' THEN 'purchase'
-        END AS event_type,
+    CASE type WHEN 'view' THEN 'view' WHEN 'cart' THEN 'cart' WHEN 'search' THEN 'search'
+        WHEN 'purchase' THEN 'purchase' END AS event_type,
     TRY_CAST(ts AS TIMESTAMPTZ) AS event_ts,
     CAST(timezone('Europe/London', TRY_CAST(ts AS TIMESTAMPTZ)) AS DATE) AS event_date,
     {_TOKEN} AS subject_key, item AS item_id,
     TRY_CAST(quantity AS DECIMAL(18, 4)) AS quantity, TRY_CAST(price AS DECIMAL(18, 4)) AS unit_price,
-    CAST(CAST(TRY_CAST(quantity AS DECIMAL(18, 4)) AS DECIMAL(20, 4)) * TRY_CAST(price AS DECIMAL(18, 4)) AS DECIMAL(18, 4))
-        AS amount,
+    CAST(TRY_CAST(quantity AS DECIMAL(20, 4)) * TRY_CAST(price AS DECIMAL(18, 4)) AS DECIMAL(18, 4)) AS amount,
     CASE WHEN price IS NOT NULL THEN 'GBP' END AS currency,
     CAST(to_json(struct_pack({_PAYLOAD})) AS VARCHAR) AS payload
 FROM

@@ -10,14 +10,16 @@ from pyspark.sql import SparkSession
 from affinity.core.errors import ExitCode, Infrastructure
 from affinity.core.vocabulary import Disposition, FileState, Status
 from affinity.io import files
+from affinity.io.chain import walk
 from affinity.io.config import conf_dir, load_config
 from affinity.io.digest import spark_digest
 from affinity.io.ops import Row
+from affinity.io.plan import Request
 from affinity.io.platform import Platform
 from affinity.io.publication import Publication
 from affinity.io.quarantine import Wanted, sections
 from affinity.io.runner import Result
-from affinity.jobs import replay_quarantine
+from affinity.jobs import clean_events, replay_quarantine
 from affinity.tables import bronze, ops, silver
 from tests.shop import Shop
 
@@ -132,76 +134,81 @@ def shop(spark: SparkSession, tmp_path: Path) -> MappedShop:
     return made
 
 
+ACCEPTED, QUARANTINED = (Disposition.ACCEPTED, "-"), Disposition.QUARANTINED
+UNKNOWN, UNPARSABLE = (QUARANTINED, "event_type_unknown"), (QUARANTINED, "unparsable")
+OF_LINES = {"price_invalid": 1, "repeated_line": 1}
+OF_NO_LINE = {"unparsable": 1, "event_ts_invalid": 1, "customer_missing": 1, "event_type_unknown": 1}
+
+
 def test_a_corrected_mapping_takes_in_what_it_can_read_once(shop: MappedShop, monkeypatch: pytest.MonkeyPatch) -> None:
-    accepted, quarantined = (Disposition.ACCEPTED, "-"), Disposition.QUARANTINED
-    unknown, unparsable = (quarantined, "event_type_unknown"), (quarantined, "unparsable")
-    assert shop.counts() == {accepted: 3, unknown: 3, unparsable: 2}
-    of_line = {"price_invalid": 1, "repeated_line": 1}
-    of_no_line = {"unparsable": 1, "event_ts_invalid": 1, "customer_missing": 1}
-    assert shop.defects("2025-10-06.csv") == of_line | of_no_line | {"event_type_unknown": 3 + 1}
-
-    # Control: as long as the mapping is as it was nothing is, and the second time nothing is even read.
-    before, digests = shop.versions(), _digests(shop)
-    assert (shop.replay("price_invalid").status, shop.replay("stock_correction").status) == (
-        Status.NOTHING_TO_DO,
-        Status.NOTHING_TO_DO,
-    )
-    control = shop.replay("event_type_unknown")
-    assert (control.status, control.reason) == (Status.DONE, "0 of 3 lines are taken now")
-    assert shop.replay("event_type_unknown").status is Status.NOTHING_TO_DO
-    assert (shop.versions(), _digests(shop)) == (before, digests)
-
-    # A word becomes known, and another means something else now: what was accepted before stays what it was.
-    first_ids = _ids(shop, "event_type_unknown")
-    shop.map(words='words = { S = "cart", V = "purchase" }')
-    with monkeypatch.context() as patch:
-        patch.setattr(files, "BLOCK_BYTES", 1)  # read in parts, numbered by Spark: the ids are those of the first time
-        replayed = shop.replay("event_type_unknown")
-    assert (replayed.status, replayed.reason) == (Status.DONE, "2 of 3 lines are taken now")
-    assert replayed.rows == {"bronze.events": 2}
-    early = shop.replay("unparsable")
-    assert (early.exit_code, "run `affinity job clean_events` first" in (early.reason or "")) == (
-        ExitCode.BAD_INPUT,
-        True,
-    )
-    assert shop.run("clean_events").status is Status.DONE
-    assert shop.counts() == {accepted: 5, unknown: 1, unparsable: 2}
-    vouchers = shop.read(silver.EVENTS).where("event_date = '2025-10-05'").collect()
-    assert {row["event_id"] for row in vouchers} <= first_ids
-    assert [(row["event_type"], row["order_id"]) for row in vouchers] == [("purchase", "R2")] * 2
-    assert shop.read(silver.EVENTS).where("event_type != 'purchase'").count() == 0
-    assert shop.facts("2025-10-06.csv") == [FileState.CLEANED, 2, 4, 0, 0, 2]
-    assert shop.facts("2025-10-07.csv") == [FileState.CLEANED, 1, 1, 0, 0, 1]
-    assert shop.defects("2025-10-06.csv") == of_line | of_no_line | {"event_type_unknown": 1 + 1}
-    assert shop.replay("event_type_unknown").status is Status.NOTHING_TO_DO
-
-    # Quotes are read right. One file is gone; a run that dies is completed; two spellings of one content are two sales.
-    (shop.landing / "2025-10-07.csv").unlink()
-    shop.map(escape="escape = '\\'")
-    with monkeypatch.context() as patch:
-        patch.setattr(Publication, "release", _die)
-        assert shop.replay("unparsable").exit_code is ExitCode.INFRASTRUCTURE
-    recovered = shop.replay("unparsable")
-    assert recovered.status is Status.RECOVERED
-    told = "1 files with such lines no longer lie in landing: 2025-10-07.csv"
-    assert recovered.reason == f"1 of 1 lines are taken now. {told}"
-    assert shop.run("clean_events").status is Status.DONE
-    assert shop.counts() == {accepted: 6, unknown: 1, unparsable: 1}
-    pots = shop.read(silver.EVENTS).where("order_id = 'R4'").collect()
-    assert (len({row["event_id"] for row in pots}), {row["item_id"] for row in pots}) == (2, {'pot "red"'})
-    assert shop.facts("2025-10-06.csv") == [FileState.CLEANED, 3, 5, 0, 0, 1]
-    assert shop.defects("2025-10-06.csv") == of_line | {"event_type_unknown": 1}
-    assert shop.read(bronze.EVENTS).count() == 8 + 2 + 1
-    last = shop.replay("unparsable")
-    assert (last.status, last.reason) == (
-        Status.NOTHING_TO_DO,
-        told.removeprefix("1 ").replace("files", "the files", 1),
-    )
+    assert shop.counts() == {ACCEPTED: 3, UNKNOWN: 3, UNPARSABLE: 2}
+    assert shop.defects("2025-10-06.csv") == OF_LINES | OF_NO_LINE | {"event_type_unknown": 3 + 1}
+    _same_mapping(shop)
+    _known_word(shop, monkeypatch)
+    _right_quotes(shop, monkeypatch)
     counted = sections(shop.platform.root, Wanted())["counts"]
     assert [(row["reason"], row["n_lines"], row["n_files"]) for row in counted] == [
         ("event_type_unknown", 1, 1),
         ("unparsable", 1, 1),
     ]
+
+
+def _same_mapping(shop: MappedShop) -> None:
+    """Control: nothing comes of the mapping as it was, and the second time nothing is even read."""
+    versions, digests = shop.versions(), _digests(shop)
+    assert shop.replay("price_invalid").status is Status.NOTHING_TO_DO, "a line has one reason"
+    control = shop.replay("event_type_unknown")
+    assert (control.status, control.reason) == (Status.DONE, "0 of 3 lines are taken now")
+    assert shop.replay("event_type_unknown").status is Status.NOTHING_TO_DO
+    assert (shop.versions(), _digests(shop)) == (versions, digests)
+
+
+def _known_word(shop: MappedShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A word becomes known, and another means something else now: what was accepted before stays what it was."""
+    first_ids = _ids(shop, "event_type_unknown")
+    shop.map(words='words = { S = "cart", V = "purchase" }')
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            files, "BLOCK_BYTES", 1
+        )  # read in parts and numbered by Spark, the ids are those of the first time
+        replayed = shop.replay("event_type_unknown")
+    assert (replayed.status, replayed.reason) == (Status.DONE, "2 of 3 lines are taken now")
+    assert replayed.rows == {"bronze.events": 2}
+    early = shop.replay("unparsable")
+    assert early.exit_code is ExitCode.BAD_INPUT
+    assert "run `affinity job clean_events` first" in (early.reason or "")
+    assert shop.run("clean_events").status is Status.DONE
+    assert shop.counts() == {ACCEPTED: 5, UNKNOWN: 1, UNPARSABLE: 2}
+    vouchers = shop.read(silver.EVENTS).where("event_date = '2025-10-05'").collect()
+    assert [(row["event_type"], row["order_id"]) for row in vouchers] == [("purchase", "R2")] * 2
+    assert {row["event_id"] for row in vouchers} < first_ids
+    assert shop.read(silver.EVENTS).where("event_type != 'purchase'").count() == 0
+    assert shop.facts("2025-10-06.csv") == [FileState.CLEANED, 2, 4, 0, 0, 2]
+    assert shop.facts("2025-10-07.csv") == [FileState.CLEANED, 1, 1, 0, 0, 1]
+    assert shop.defects("2025-10-06.csv") == OF_LINES | OF_NO_LINE | {"event_type_unknown": 1 + 1}
+    assert shop.replay("event_type_unknown").status is Status.NOTHING_TO_DO
+
+
+def _right_quotes(shop: MappedShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file is gone, a run that dies is completed, and two spellings of one content are two sales."""
+    (shop.landing / "2025-10-07.csv").unlink()
+    shop.map(escape="escape = '\\'")
+    with monkeypatch.context() as patch:
+        patch.setattr(Publication, "release", _die)
+        assert shop.replay("unparsable").exit_code is ExitCode.INFRASTRUCTURE
+    jobs = [clean_events.JOB, replay_quarantine.JOB, clean_events.JOB]  # as the command line does
+    idle, recovered, cleaned = walk(shop.platform, jobs, Request(None, "online_retail", shop.landing))
+    assert (idle.status, recovered.status, cleaned.status) == (Status.NOTHING_TO_DO, Status.RECOVERED, Status.DONE)
+    gone = "files with such lines no longer lie in landing: 2025-10-07.csv"
+    assert recovered.reason == f"1 of 1 lines are taken now. 1 {gone}"
+    assert shop.counts() == {ACCEPTED: 6, UNKNOWN: 1, UNPARSABLE: 1}
+    pots = shop.read(silver.EVENTS).where("order_id = 'R4'").collect()
+    assert (len({row["event_id"] for row in pots}), {row["item_id"] for row in pots}) == (2, {'pot "red"'})
+    assert shop.facts("2025-10-06.csv") == [FileState.CLEANED, 3, 5, 0, 0, 1]
+    assert shop.defects("2025-10-06.csv") == OF_LINES | {"event_type_unknown": 1}
+    assert shop.read(bronze.EVENTS).count() == 8 + 2 + 1
+    last = shop.replay("unparsable")
+    assert (last.status, last.reason) == (Status.NOTHING_TO_DO, f"the {gone}")
 
 
 def _digests(shop: Shop) -> list[str]:

@@ -75,7 +75,9 @@ def test_wrong_header(shop: Shop) -> None:
     said = affinity(
         *("job", "ingest_events", "--source", "online_retail", "--landing", str(shop.landing), "--root", str(shop.root))
     )
-    refused(said, "2011-01-06.csv", "missing ['Description'", "got ['InvoiceNo', 'StockCode', 'Price']", "Nothing was read")
+    refused(
+        said, "2011-01-06.csv", "missing ['Description'", "got ['InvoiceNo', 'StockCode', 'Price']", "Nothing was read"
+    )
 
 
 def test_unknown_source(shop: Shop) -> None:

@@ -182,7 +182,8 @@ def test_customers_and_a_name_without_a_date(tmp_path: Path) -> None:
 def test_a_mapping_that_is_being_written(tmp_path: Path) -> None:
     mapping = tmp_path / "mine.toml"
     mapping.write_text(
-        'name = "mine"\ntime_zone = "UTC"\n[files]\nformat = "csv"\npattern = "*.log"\ncolumns = ["at", "sku", "line_no"]\n'
+        'name = "mine"\ntime_zone = "UTC"\n[files]\nformat = "csv"\npattern = "*.log"\n'
+        'columns = ["at", "sku", "line_no"]\n'
         '[events]\nevent_ts = "at"\nevent_ts_format = "iso8601"\nitem_id = "sku"\ndefault_type = "view"\n'
     )
     path = landed(tmp_path, b"line_no,sku,at\n7,tea,2025-07-01\n", "a.log")

@@ -28,6 +28,7 @@ class Defect(StrEnum):
     """What may be wrong or notable with a row. Flags overlap; the order is the priority of rejection reasons."""
 
     UNPARSABLE = "unparsable"
+    SUBJECT_SUPPRESSED = "subject_suppressed"
     EVENT_TS_INVALID = "event_ts_invalid"
     EVENT_TS_FUTURE = "event_ts_future"
     EVENT_TS_LATE = "event_ts_late"
@@ -47,7 +48,13 @@ class Defect(StrEnum):
 
 # Of such a line no event can be made, whatever a source wishes.
 UNCONDITIONAL = frozenset(
-    {Defect.UNPARSABLE, Defect.EVENT_TS_INVALID, Defect.EVENT_TYPE_UNKNOWN, Defect.AMOUNT_INVALID}
+    {
+        Defect.UNPARSABLE,
+        Defect.SUBJECT_SUPPRESSED,
+        Defect.EVENT_TS_INVALID,
+        Defect.EVENT_TYPE_UNKNOWN,
+        Defect.AMOUNT_INVALID,
+    }
 )
 QUARANTINING = (
     Defect.UNPARSABLE,
@@ -61,7 +68,7 @@ QUARANTINING = (
     Defect.PRICE_NOT_POSITIVE,
     Defect.AMOUNT_INVALID,
 )
-FILTERING = (Defect.STOCK_CORRECTION,)
+FILTERING = (Defect.SUBJECT_SUPPRESSED, Defect.STOCK_CORRECTION)
 
 
 class Feed(StrEnum):
@@ -83,6 +90,13 @@ class FileState(StrEnum):
 
 # States of files whose rows count.
 COUNTING = frozenset({FileState.INGESTED, FileState.CLEANED})
+
+
+class Suppression(StrEnum):
+    """Why a person's events are not kept when they arrive."""
+
+    ERASED = "erased"
+    OPTED_OUT = "opted_out"
 
 
 class Severity(StrEnum):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from affinity.core.errors import BadInput, ExitCode
+from affinity.core.vocabulary import Suppression
 from affinity.io import answers, options
 from affinity.io.answers import Format
 
@@ -28,6 +29,7 @@ def register(app: typer.Typer, jobs: Jobs) -> None:
     customers = typer.Typer(no_args_is_help=True, help="Ask about one customer.")
     customers.callback()(_ask_about_one)
     customers.command("show")(show)
+    customers.command("suppress")(suppress)
     app.add_typer(customers, name="customer")
     sources = typer.Typer(no_args_is_help=True, help="List the sources, and try a mapping on a file.")
     sources.command("list")(list_sources)
@@ -210,6 +212,25 @@ def _dag(jobs: Jobs) -> Callable[..., None]:
         typer.echo(render(jobs()), nl=False)
 
     return dag
+
+
+def suppress(
+    source: Annotated[str, typer.Option(help="Source whose ids are given: its mapping says how they are spelled.")],
+    reason: Annotated[Suppression, typer.Option(help="Why nothing of them is to be kept from now on.")],
+    config: options.ConfigFile = None,
+    env: options.Env = None,
+    root: options.RootDir = None,
+    set_: options.Set = [],  # noqa: B006 - typer reads it, nobody writes it
+) -> None:
+    """List people whose events are not to be kept when they arrive; raw ids come on standard input, one per line."""
+    from affinity.io.config import load_source
+    from affinity.io.customer import subject_of
+    from affinity.io.suppression import suppress as add
+
+    settings = options.config_of(config, env, root, set_)
+    subject = subject_of(load_source(settings, source))
+    n_ids = add(options.root_of(settings), subject, sys.stdin, reason)
+    typer.echo(f"{n_ids} ids of kind {subject.kind} are listed as {reason}: what arrives of them is counted, not kept.")
 
 
 def _typed_customer(settings: "Config", source: str | None) -> str:

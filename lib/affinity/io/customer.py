@@ -8,9 +8,9 @@ from affinity.io.ask import ask, connect, query
 from affinity.io.ops import Row
 from affinity.io.root import Root
 from affinity.privacy.tokens import canonical_text, customer_id_of, read_key, token
+from affinity.reading.spelling import NOBODY
 
 _CUSTOMER_ID = re.compile(r"c[0-9a-f]{24}")
-_NOBODY = ("", "null", "none", "nan")
 
 # Decisions are those of each table's newest released slice. Tokens are shortened: whole ones are not for reading.
 SECTIONS = {
@@ -78,7 +78,7 @@ def customer_id_for(root: Root, subject: Subject, raw: str) -> str:
         BadInput: the id is blank, or the key is missing.
     """
     canonical = canonical_text(raw, subject)
-    if canonical.lower() in _NOBODY:
+    if canonical.lower() in NOBODY:
         raise BadInput("Standard input held no id; expected one line with the id as the source spells it.")
     key = token(read_key(root.key_file), subject.kind, canonical)
     sql = "SELECT customer_id FROM silver.identities WHERE subject_key = $key AND valid_to_date IS NULL"

@@ -76,7 +76,9 @@ def audit(staged: DataFrame, spec: TableSpec, *, may_be_empty: bool) -> list[Che
     if not expectations:
         raise AuditFailed(f"Table {spec.full_name} has no suite; nothing was published.")
     predicates = [F.coalesce(F.expr(c.predicate), F.lit(True)).alias(_CHECK + c.name) for c in spec.checks]
-    frame = staged.select("*", *predicates).persist()
+    frame = staged.select("*", *predicates)
+    if not spec.key_is_proven:  # else the few columns that are looked at are read again sooner than all are kept
+        frame.persist()
     try:
         results = _validate(frame, spec.full_name, expectations)
     except AuditFailed:

@@ -14,7 +14,7 @@ from affinity.core.errors import BadInput
 from affinity.core.source import SourceMapping
 from affinity.core.vocabulary import Feed
 from affinity.io.landing import LandedFile
-from affinity.reading.blocks import BLOCK_BYTES, MAX_LINE_BYTES, PARQUET_ROWS
+from affinity.reading.blocks import BLOCK_BYTES, PARQUET_ROWS, Unreadable
 from affinity.reading.counting import Counted, counted
 from affinity.reading.kernel import Reader, schema
 from affinity.reading.layouts import OwnLayout, own_layout
@@ -67,14 +67,14 @@ def batch(
     mapping: SourceMapping,
     feed: Feed,
 ) -> Batch:
-    """Split the files, and count the lines of those that are packed, long or of Parquet before anything is parsed.
+    """Split the files, and count the lines of those that are packed, split or of Parquet before anything is parsed.
 
     ``n_lines`` has the lines that say something of the files that were counted; ``faults`` are files that cannot be
     read to their end or should not be.
     """
     splits = {file.file_id: _splits(file, found[file.file_id], mapping) for file in files}
     is_counted = feed is not Feed.EVENTS or mapping.files.format == "parquet"
-    unsure = [p for parts in splits.values() for p in parts if is_counted or p.is_packed or not p.is_whole or p.n_bytes > MAX_LINE_BYTES]
+    unsure = [p for parts in splits.values() for p in parts if is_counted or p.is_packed or not p.is_whole]
     counts = _counted(spark, unsure, mapping) if unsure else []
     faults = {count.file_id: count.fault for count in counts if count.fault}
     has_header = mapping.files.format == "csv" and mapping.files.header
@@ -151,13 +151,14 @@ class Place:
 
 @dataclass(frozen=True)
 class Written:
-    """The files that tasks wrote, and the lines that say something by file_id, as far as the tasks read them."""
+    """The files that tasks wrote; lines that say something, and faults, by file_id as far as the tasks read them."""
 
     parts: Sequence[Part]
     n_told: Mapping[str, int]
+    faults: Mapping[str, str]
 
 
-_REPORT = "part string, told string"
+_REPORT = "part string, told string, faults string"
 
 
 @dataclass(frozen=True)
@@ -168,10 +169,18 @@ class Reading:
     feed: Feed
     business_zone: str
     key_file: str
+    suppressed: tuple[str, ...] = ()
 
     def reader(self, *, numbers_lines: bool = True) -> Reader:
         """A reader in this process."""
-        return Reader(self.mapping, self.feed, self.business_zone, self.key_file, numbers_lines=numbers_lines)
+        return Reader(
+            self.mapping,
+            self.feed,
+            self.business_zone,
+            self.key_file,
+            numbers_lines=numbers_lines,
+            suppressed=self.suppressed,
+        )
 
     def rows(self, spark: SparkSession, splits: Sequence[Split], *, numbers_lines: bool = True) -> DataFrame:
         """The rows of the splits with the columns of the feed and ``source``."""
@@ -191,7 +200,10 @@ class Reading:
             reader = self.reader()
             stamps = {"source": self.mapping.name, "run_id": place.run_id, "reading": 1}
             tables = (_stamped(table, stamps) for table in reader.read(list(_arrived(batches))))
-            yield _report(write(tables, place.folder, place.schema), reader.told)
+            try:
+                yield _report(write(tables, place.folder, place.schema), reader.told)
+            except Unreadable as unreadable:
+                yield _report(None, {}, {reader.reading: str(unreadable)})
 
         return _collected(_tasks(spark, splits).mapInArrow(read, _REPORT))
 
@@ -225,14 +237,20 @@ def _stamped(table: pa.Table, stamps: Mapping[str, object]) -> pa.Table:
     return table
 
 
-def _report(part: Part | None, told: Mapping[str, int]) -> pa.RecordBatch:
-    values = {"part": [part.dumped() if part else None], "told": [json.dumps(told)]}
+def _report(part: Part | None, told: Mapping[str, int], faults: Mapping[str, str] | None = None) -> pa.RecordBatch:
+    values = {
+        "part": [part.dumped() if part else None],
+        "told": [json.dumps(told)],
+        "faults": [json.dumps(faults or {})],
+    }
     return pa.RecordBatch.from_pydict({name: pa.array(value, pa.string()) for name, value in values.items()})
 
 
 def _collected(reports: DataFrame) -> Written:
-    parts, told = [], Counter[str]()
+    parts: list[Part] = []
+    told, faults = Counter[str](), dict[str, str]()
     for row in reports.collect():
         parts += [Part.loaded(row["part"])] if row["part"] else []
         told.update(json.loads(row["told"]))
-    return Written(parts, told)
+        faults |= json.loads(row["faults"])
+    return Written(parts, told, faults)

@@ -10,13 +10,15 @@ from pyspark.sql import functions as F
 from affinity.core.errors import AuditFailed, Infrastructure
 from affinity.core.source import SourceMapping
 from affinity.core.vocabulary import Feed, FileState
-from affinity.io.files import Batch, Place, Reading, batch, refusal, written
+from affinity.io.files import Batch, Place, Reading, Written, batch, refusal, written
 from affinity.io.job import Inputs, Outputs
 from affinity.io.kinds import Done, Work
 from affinity.io.landing import Arrivals, LandedFile, changed_since, noted, waiting_files
 from affinity.io.ops import Row, now, to_json
 from affinity.io.publication import days_of
+from affinity.io.suppression import suppressed_files
 from affinity.reading.parts import FileTally, Part
+from affinity.reading.splits import Split
 from affinity.tables import bronze, ops
 
 _SHOWN = 3
@@ -76,7 +78,8 @@ class IngestWork(Work):
     def _reading(self) -> Reading:
         assert self.job.feed is not None
         root = self.platform.root
-        return Reading(self._mapping, self.job.feed, root.business_zone, str(root.key_file))
+        listed = suppressed_files(root)
+        return Reading(self._mapping, self.job.feed, root.business_zone, str(root.key_file), listed)
 
     def _events(self, found: Batch) -> Counts:
         """Let tasks write the rows of events, audit them where they lie, and commit them.
@@ -92,8 +95,9 @@ class IngestWork(Work):
         parts: list[Part] = []
         n_told = Counter(found.n_lines)
         if whole:
-            wrote = self._reading().written(spark, whole, place)
+            wrote = self._written(whole, place)
             parts += wrote.parts
+            whole = [part for part in whole if part.file_id not in self._refused]
             n_told = Counter(wrote.n_told) | n_told  # of a file that was counted before, the count holds
         if not has_ids and found.in_parts:
             rows = self._reading().rows(spark, found.in_parts, numbers_lines=False)
@@ -104,6 +108,21 @@ class IngestWork(Work):
         self.publication.check({bronze.EVENTS: store.read_parts(bronze.EVENTS, parts)}, empty_allowed=not +n_told)
         self.publication.publish_parts(bronze.EVENTS, parts)
         return Counts(n_told, defects)
+
+    def _written(self, splits: Sequence[Split], place: Place) -> Written:
+        """Let tasks write the rows of the splits; where a file turns out to be damaged, of all others anew.
+
+        Raises:
+            BadInput: no file is left.
+        """
+        assert self.plan.arrivals is not None
+        names = {file.file_id: file.name for file in self.plan.arrivals.new}
+        while (wrote := self._reading().written(self.platform.spark, splits, place)).faults:
+            self._refused |= wrote.faults
+            splits = [part for part in splits if part.file_id not in self._refused]
+            if not splits:
+                raise refusal({names[file_id]: fault for file_id, fault in wrote.faults.items()}, self._mapping)
+        return wrote
 
     def _reconciled(
         self, parts: Sequence[Part], n_told: Mapping[str, int], in_order: Collection[str]
@@ -127,7 +146,9 @@ class IngestWork(Work):
                 f"Lines and rows differ in {len(wrong)} files: {sum(n_told.values())} lines landed, "
                 f"{sum(n_rows.values())} rows staged. Nothing was published; this is a defect of the reader."
             )
-        by_file = {file_id: sum((Counter(t.defects) for t in found), Counter[str]()) for file_id, found in tallies.items()}
+        by_file = {
+            file_id: sum((Counter(t.defects) for t in found), Counter[str]()) for file_id, found in tallies.items()
+        }
         return {file_id: dict(by_file.get(file_id, {})) for file_id in {*n_told, *in_order}}
 
     def _statements(self, found: Batch, arrivals: Arrivals) -> Counts:

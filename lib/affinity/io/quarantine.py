@@ -1,6 +1,6 @@
 """What was not accepted: how much of it, where it stands, what it looks like, without a JVM."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -24,9 +24,16 @@ class ReplaySettings(Settings):
     @field_validator("reason", mode="before")
     @classmethod
     def _check_reason(cls, word: object) -> object:
-        if word not in set(Defect):
-            raise ValueError(f"reason {word!r} is unknown{nearest(str(word), Defect) or f'; known: {_listed(Defect)}'}")
+        if fault := reason_fault(str(word), Defect):
+            raise ValueError(fault)
         return word
+
+
+def reason_fault(word: str, known: Iterable[str]) -> str | None:
+    """What is wrong with a reason; None where it is known."""
+    words = [str(reason) for reason in known]
+    hint = nearest(word, words) or f"; known: {', '.join(words)}"
+    return None if word in words else f"reason {word!r} is unknown{hint}"
 
 
 @dataclass(frozen=True)
@@ -64,11 +71,11 @@ def sections(root: Root, wanted: Wanted) -> dict[str, list[Row]]:
     condition, parameters = wanted.condition, wanted.parameters
     asked = {
         "counts": (_COUNTS.format(condition=condition), parameters),
-        "files": (_BY_FILE.format(condition=condition), parameters),
-        "samples": (_SAMPLES.format(condition=condition, n=wanted.n_samples), parameters),
+        "files": (_BY_FILE.format(condition=condition, paths=_PATHS), parameters),
+        "samples": (_SAMPLES.format(condition=condition, paths=_PATHS, n=wanted.n_samples), parameters),
         "refused": (_REFUSED, {}),
         "sources": ("SELECT DISTINCT source AS word FROM ops.files ORDER BY word", {}),
-        "reasons": ("SELECT DISTINCT reason AS word FROM ops.dispositions ORDER BY word", {}),
+        "reasons": ("SELECT DISTINCT reason AS word FROM ops.dispositions WHERE disposition != 'accepted'", {}),
     }
     with closing(connect(root, " ".join(sql for sql, _ in asked.values()))) as connection:
         found = {name: query(connection, sql, given).records() for name, (sql, given) in asked.items()}
@@ -93,18 +100,14 @@ def n_uncleaned(root: Root) -> int:
 
 def _check_known(wanted: Wanted, sources: Sequence[str], seen: Sequence[str]) -> None:
     reasons = [*Defect, *(reason for reason in seen if reason not in set(Defect))]
-    if wanted.reason is not None and wanted.reason not in reasons:
-        hint = nearest(wanted.reason, reasons) or f"; known: {_listed(reasons)}"
-        raise BadInput(f"Reason {wanted.reason!r} is unknown{hint}.")
+    if wanted.reason is not None and (fault := reason_fault(wanted.reason, reasons)):
+        raise BadInput(f"No line is rejected for it: {fault}.")
     if wanted.source is not None and wanted.source not in sources:
-        hint = nearest(wanted.source, sources) or f"; there are: {_listed(sources) or 'none yet'}"
+        hint = nearest(wanted.source, sources) or f"; there are: {', '.join(sources) or 'none yet'}"
         raise BadInput(f"No file of source {wanted.source!r} was ingested{hint}.")
 
 
-def _listed(words: Sequence[str] | type[Defect]) -> str:
-    return ", ".join(map(str, words))
-
-
+_PATHS = "SELECT source, file_id, path FROM ops.files WHERE feed = 'events'"
 _COUNTS = """
     SELECT source, reason, disposition, sum(n_rows)::BIGINT AS n_lines, count(DISTINCT file_id) AS n_files,
         min(event_date) FILTER (event_date > DATE '1970-01-01') AS first_date,
@@ -117,7 +120,7 @@ _BY_FILE = """
         SELECT source, file_id, reason, disposition, sum(n_rows)::BIGINT AS n_lines
         FROM ops.dispositions WHERE {condition} GROUP BY ALL
     ) AS d
-    LEFT JOIN ops.files AS f ON f.source = d.source AND f.file_id = d.file_id AND f.feed = 'events'
+    LEFT JOIN ({paths}) AS f ON f.source = d.source AND f.file_id = d.file_id
     ORDER BY n_lines DESC, d.source, path, reason"""
 # One line of every text that stood there comes before a second one of any; the commonest texts first.
 _SAMPLES = """
@@ -125,7 +128,7 @@ _SAMPLES = """
         SELECT q.source, reason, disposition, column_name, expected, got, count(*) AS n_alike,
             min({{'path': path, 'line_no': line_no, 'event_date': event_date}}, {n}) AS lines
         FROM (SELECT * FROM silver.quarantine WHERE {condition}) AS q
-        LEFT JOIN ops.files AS f ON f.source = q.source AND f.file_id = q.file_id AND f.feed = 'events'
+        LEFT JOIN ({paths}) AS f ON f.source = q.source AND f.file_id = q.file_id
         GROUP BY ALL
     ),
     line AS (SELECT * EXCLUDE (lines), unnest(lines) AS place, generate_subscripts(lines, 1) AS nth FROM alike)

@@ -65,7 +65,5 @@ def _advice(found: "dict[str, list[Row]]", n_uncleaned: int) -> str:
     first = found["counts"][0]
     check = f"affinity source check FILE --source {first['source']}"
     replay = f"affinity quarantine replay --reason {first['reason']} --source {first['source']} --landing DIR"
-    return (
-        f"If such lines are good, mend conf/sources/{first['source']}.toml, try it with `{check}`, and take in what it can "
-        f"read then with `{replay}`.{waiting}"
-    )
+    mapping = f"conf/sources/{first['source']}.toml"
+    return f"If such lines are good, mend {mapping}, try it with `{check}`, and take them in with `{replay}`.{waiting}"

@@ -5,6 +5,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -163,7 +164,7 @@ def _as_text(data: bytes, starts: np.ndarray) -> tuple[pa.Array, pa.Array]:
 
 
 def _each_as_text(data: bytes, starts: np.ndarray) -> tuple[pa.Array, pa.Array]:
-    raw = [data[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    raw = [data[a:b] for a, b in pairwise(starts)]
     lines = [line.decode("utf-8", "replace") for line in raw]
     return pa.array(lines, pa.string()), pa.array([_is_text(line) for line in raw])
 

@@ -17,7 +17,7 @@ def fields(layout: FileLayout, present: Sequence[str]) -> str:
     """The query from ``block`` to ``file_no, file_date, line_no, is_whole, shape, whole_line, fault, v0, v1, …``.
 
     The three before the values tell of a line that is not whole: what it looks like, all of it, and why it is not.
-    ``present`` are the columns that the files of the block have, in their order; a wanted one that is not there is null.
+    ``present`` are the columns that the files of the block have, in their order; a wanted one that is not is null.
     """
     query = {"csv": _csv, "jsonl": _json, "parquet": _parquet}[layout.format]
     return query(layout, present)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+from duckdb.func import PythonUDFType
 
 from affinity.core.source import SourceMapping
 from affinity.core.vocabulary import Feed
@@ -16,10 +17,11 @@ from affinity.privacy.tokens import read_key, token
 from affinity.reading.blocks import BLOCK_BYTES, parquet_blocks, text_blocks
 from affinity.reading.fields import as_texts, fields, split_quoted
 from affinity.reading.queries import COLUMNS, FLAGS, query
-from affinity.reading.spelling import MACROS
+from affinity.reading.spelling import MACROS, quoted
 from affinity.reading.splits import Split
 from affinity.reading.verdicts import Verdicts
 
+_NOBODY = "(SELECT CAST(NULL AS VARCHAR) AS subject_key WHERE false)"
 _MAX_REMEMBERED = 500_000
 _ARROW = {
     "string": pa.string(),
@@ -42,7 +44,8 @@ class Reader:
     """One source's reader: a connection in memory and the tokens of the people seen last.
 
     ``numbers_lines`` where every file lies whole in one block, so that equal lines of it can be told apart here.
-    ``told`` counts the lines that say something by file_id.
+    ``suppressed`` are Parquet files with a column ``subject_key`` of people of whom nothing is to be kept.
+    ``told`` counts the lines that say something by file_id; ``reading`` is the file_id that is read, or was last.
     """
 
     mapping: SourceMapping
@@ -50,7 +53,9 @@ class Reader:
     business_zone: str
     key_file: str | Path
     numbers_lines: bool = True
+    suppressed: Sequence[str] = ()
     told: Counter[str] = field(default_factory=Counter)
+    reading: str = ""
     _connection: duckdb.DuckDBPyConnection = field(init=False)
 
     def __post_init__(self) -> None:
@@ -58,9 +63,11 @@ class Reader:
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.execute(MACROS)
         tokenise = _tokeniser(read_key(self.key_file))
-        self._connection.create_function("token", tokenise, ["VARCHAR", "VARCHAR"], "VARCHAR", type="arrow")
+        self._connection.create_function("token", tokenise, ["VARCHAR", "VARCHAR"], "VARCHAR", type=PythonUDFType.ARROW)
         self._connection.create_function("masked", masked, ["VARCHAR"], "VARCHAR")
         self._connection.create_function("shown", shown, ["VARCHAR"], "VARCHAR")
+        listed = f"read_parquet([{', '.join(map(quoted, self.suppressed))}])" if self.suppressed else _NOBODY
+        self._connection.execute(f"CREATE TABLE suppressed AS SELECT DISTINCT subject_key FROM {listed}")
         self._query = query(self.mapping, self.feed, business_zone=self.business_zone, numbers_lines=self.numbers_lines)
         self._verdicts = Verdicts(self.mapping, self.mapping.events) if self.mapping.events else None
         self._verdicts = self._verdicts if self.feed is Feed.EVENTS else None
@@ -89,6 +96,7 @@ class Reader:
 
     def _blocks(self, part: Split) -> Iterator[tuple[Split, pa.Table]]:
         layout = self.mapping.files
+        self.reading = part.file_id
         if layout.format == "parquet":
             blocks = parquet_blocks(part)
         else:

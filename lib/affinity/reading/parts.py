@@ -5,6 +5,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ class Part:
 
 
 def write(tables: Iterable[pa.Table], folder: str, schema: pa.Schema) -> Part | None:
-    """Write the rows of a task as one new file in ``folder``; None where there are none. A task tried again writes anew.
+    """Write the rows of a task as one new file in ``folder``; None where there are none. A second try writes anew.
 
     Columns in: those of ``schema``, with ``file_id, line_no, defects`` and the days among them.
     """
@@ -114,7 +115,7 @@ def _tally(table: pa.Table, tallies: defaultdict[str, FileTally]) -> None:
     defects = table["defects"].combine_chunks()
     flags, of_row = defects.flatten().dictionary_encode(), pc.list_parent_indices(defects).to_numpy()
     starts = np.concatenate(([0], np.flatnonzero(np.diff(codes)) + 1, [len(codes)]))
-    for start, end in zip(starts[:-1], starts[1:], strict=True):
+    for start, end in pairwise(starts):
         tally = tallies[files.dictionary[int(codes[start])].as_py()]
         mine = lines[start:end]
         tally.is_ordered &= bool(np.all(np.diff(mine) > 0))

@@ -1,7 +1,7 @@
 """A source mapping as SQL: from fields by name to the rows of bronze, or to what files say of items and customers.
 
-Every query reads ``fields``: ``file_no, file_date, line_no, is_whole, shape, whole_line, fault`` and one text ``v0, v1, …``
-per column of the mapping; it gives ``file_no``, for which the reader puts ``file_id``.
+Every query reads ``fields``: ``file_no, file_date, line_no, is_whole, shape, whole_line, fault`` and one text ``v0, v1,
+…`` per column of the mapping; it gives ``file_no``, for which the reader puts ``file_id``.
 """
 
 from collections.abc import Sequence
@@ -108,7 +108,7 @@ class Columns:
 
 
 def query(mapping: SourceMapping, feed: Feed, *, business_zone: str, numbers_lines: bool = True) -> str:
-    """The rows that ``fields`` make for a feed, with the columns of ``COLUMNS`` but for what follows from flags and file.
+    """The rows that ``fields`` make for a feed, with the columns of ``COLUMNS`` but what follows from flags and file.
 
     Without ``numbers_lines`` equal lines have one ``event_id``, the digest of the line: ``repeated.numbered`` is next.
     """
@@ -121,16 +121,25 @@ def _events(mapping: SourceMapping, zone: str, *, numbers_lines: bool) -> str:
     feed = event_feed(mapping)
     own = {
         "event_id": _event_id(mapping, feed, numbers_lines=numbers_lines),
-        "amount": "TRY_CAST(amount_wide AS DECIMAL(18, 4))",
+        **{name: f"CASE WHEN NOT is_suppressed THEN {name} END" for name in _OF_A_PERSON},
+        "amount": "CASE WHEN NOT is_suppressed THEN TRY_CAST(amount_wide AS DECIMAL(18, 4)) END",
     }
     listed = ", ".join(f"{own[name]} AS {name}" if name in own else name for name in _BY_QUERY)
+    is_repeated = _is_repeated(feed, numbers_lines=numbers_lines)
     in_order = " ORDER BY file_no, line_no" if feed.event_id is None and numbers_lines else ""  # a window has its own
     return f"""
 WITH typed AS ({_typed(mapping, feed, zone)}),
-judged AS (SELECT *, {_amount(feed)} AS amount_wide, {_is_repeated(feed, numbers_lines=numbers_lines)} AS is_repeated FROM typed),
+judged AS (
+    SELECT *, {_amount(feed)} AS amount_wide, {is_repeated} AS is_repeated, {_IS_SUPPRESSED} AS is_suppressed FROM typed
+),
 flagged AS (SELECT *, {_flags(mapping, feed)} AS {FLAGS} FROM judged)
 SELECT file_no, {listed}, {FLAGS}, {_got(mapping, feed)} AS got FROM flagged{in_order}
 """
+
+
+# Of somebody who is listed nothing is kept but that there was a line.
+_IS_SUPPRESSED = "coalesce(subject_key IN (SELECT subject_key FROM suppressed), false)"
+_OF_A_PERSON = ("subject_key", "order_id", "item_id", "quantity", "unit_price", "currency", "payload")
 
 
 def event_feed(mapping: SourceMapping) -> EventFeed:
@@ -277,6 +286,7 @@ def _conditions(mapping: SourceMapping, feed: EventFeed) -> dict[Defect, str]:
     is_return = f"event_type = {quoted(EventType.RETURN)}"
     holds = {
         Defect.UNPARSABLE: "NOT is_whole",
+        Defect.SUBJECT_SUPPRESSED: "is_suppressed",
         Defect.EVENT_TS_INVALID: "event_ts IS NULL",
         Defect.EVENT_TYPE_UNKNOWN: "event_type IS NULL",
         Defect.STOCK_CORRECTION: f"NOT ({is_return}) AND quantity < 0",
@@ -300,9 +310,8 @@ def _conditions(mapping: SourceMapping, feed: EventFeed) -> dict[Defect, str]:
 def _time_conditions(feed: EventFeed) -> dict[Defect, str]:
     """Times beside the nominal date of the file, and outside the window that the mapping states."""
     is_far = "said_ts >= TIMESTAMPTZ '2262-01-01 00:00:00+00'"
-    holds = {
-        Defect.EVENT_TS_FUTURE: f"file_date IS NOT NULL AND ({is_far} OR event_date > file_date + {feed.max_ahead_days})"
-    }
+    is_ahead = f"{is_far} OR event_date > file_date + {feed.max_ahead_days}"
+    holds = {Defect.EVENT_TS_FUTURE: f"file_date IS NOT NULL AND ({is_ahead})"}
     if feed.max_late_days is not None:
         is_early = "said_ts < TIMESTAMPTZ '1970-01-03 00:00:00+00'"
         is_late = f"{is_early} OR event_date < file_date - {feed.max_late_days}"
@@ -337,12 +346,13 @@ def _got(mapping: SourceMapping, feed: EventFeed) -> str:
     """What stood in the column at fault, without what could tell of a person; null where the line is not rejected."""
     columns = Columns(mapping)
     at_fault = columns_at_fault(feed)
-    cases = [f"WHEN {FLAGS} & {bit(Defect.UNPARSABLE)} > 0 THEN fault"]
+    cases = []
     for defect in rejecting(feed):
-        if defect in at_fault:
-            is_time = at_fault[defect] == feed.ts_columns[0]
-            value = columns.joined(feed.ts_columns) if is_time else columns.text(at_fault[defect])
-            cases.append(f"WHEN {FLAGS} & {bit(defect)} > 0 THEN shown({value})")
+        value = "fault" if defect is Defect.UNPARSABLE else "NULL"
+        if column := at_fault.get(defect):
+            is_time = column == feed.ts_columns[0]
+            value = f"shown({columns.joined(feed.ts_columns) if is_time else columns.text(column)})"
+        cases.append(f"WHEN {FLAGS} & {bit(defect)} > 0 THEN {value}")
     bits = sum(bit(defect) for defect in rejecting(feed))
     return f"CASE WHEN {FLAGS} & {bits} = 0 THEN NULL {' '.join(cases)} END"
 
@@ -412,7 +422,7 @@ FROM (
     SELECT *, {_person(mapping)}, {_observed_ts(mapping, feed)} AS observed_ts
     FROM fields WHERE is_whole
 )
-WHERE subject_key IS NOT NULL AND observed_ts IS NOT NULL
+WHERE subject_key IS NOT NULL AND observed_ts IS NOT NULL AND NOT {_IS_SUPPRESSED}
 """
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from heapq import heapify, heapreplace
+from typing import Any
 
 SPLIT_BYTES = 32 * 1024 * 1024
 # Packed text comes out several times as long; the work is in what comes out.
@@ -79,7 +80,7 @@ def loaded(text: str) -> list[Split]:
     return [_loaded(part) for part in json.loads(text)]
 
 
-def _loaded(part: dict[str, object]) -> Split:
+def _loaded(part: dict[str, Any]) -> Split:
     day = part["file_date"]
-    columns = tuple(part["columns"])  # type: ignore[arg-type]
-    return Split(**(part | {"columns": columns, "file_date": date.fromisoformat(str(day)) if day else None}))  # type: ignore[arg-type]
+    given = {"columns": tuple(part["columns"]), "file_date": date.fromisoformat(day) if day else None}
+    return Split(**(part | given))

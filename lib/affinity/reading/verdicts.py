@@ -76,6 +76,7 @@ def _expected(mapping: SourceMapping, feed: EventFeed) -> dict[Defect, str]:
     """What a right line would have had."""
     sign = "below" if feed.returns == "negative" else "above"
     return {
+        Defect.SUBJECT_SUPPRESSED: "nobody who was erased or opted out",
         Defect.UNPARSABLE: whole_line(mapping),
         Defect.EVENT_TS_INVALID: f"{feed.event_ts_format} in {mapping.time_zone}",
         Defect.EVENT_TS_FUTURE: f"at most {feed.max_ahead_days} days after the date of the file",

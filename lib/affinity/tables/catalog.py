@@ -21,10 +21,17 @@ TABLES: tuple[TableSpec, ...] = (
     ops.RUNS,
     ops.QUALITY_RESULTS,
     ops.RELEASES,
+    ops.SUPPRESSIONS,
     ops.DISPOSITIONS,
     ops.TOUCHED,
 )
-LOG_TABLES: tuple[TableSpec, ...] = (ops.FILES, ops.RUNS, ops.QUALITY_RESULTS, ops.RELEASES)
+LOG_TABLES: tuple[TableSpec, ...] = (
+    ops.FILES,
+    ops.RUNS,
+    ops.QUALITY_RESULTS,
+    ops.RELEASES,
+    ops.SUPPRESSIONS,
+)
 SPARK_TABLES: tuple[TableSpec, ...] = tuple(spec for spec in TABLES if spec not in LOG_TABLES)
 MODELS: tuple[ModelSpec, ...] = (models.SEGMENTS, models.RULES, models.RECOMMENDER, models.PROPENSITY)
 

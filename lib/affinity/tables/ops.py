@@ -117,6 +117,22 @@ RELEASES = TableSpec(
     provenance=(),
 )
 
+SUPPRESSIONS = TableSpec(
+    layer="ops",
+    name="suppressions",
+    doc="Who is not to come back: one row per token of a person whose events are not kept when they arrive.",
+    columns=(
+        Column("subject_key", "string", "Token of one id of a person", personal=Personal.PSEUDONYM),
+        Column("subject_kind", "string", "Kind of that id"),
+        Column("reason", "string", "erased or opted_out"),
+        Column("since_ts", "timestamp", "When it was listed, UTC"),
+    ),
+    key=("subject_key",),
+    mode=WriteMode.UPSERT,
+    may_be_empty=True,
+    provenance=(),
+)
+
 DISPOSITIONS = TableSpec(
     layer="ops",
     name="dispositions",
