@@ -44,7 +44,8 @@ def ingest_row(form: str, n_events: int, n_files: int) -> Iterator[Row]:
         try:
             yield Row(
                 name=f"ingest_{form}",
-                doc=f"{n_events:,} events in {n_files} files of {form}, {n_bytes:,} bytes, one line in 10,000 cut, to a "
+                doc=f"{n_events:,} events in {n_files} files of {form}, {n_bytes:,} bytes, "
+                "one line in 10,000 cut, to a "
                 "Delta table of typed events: identity, type, time, business day, keyed token of the person, item, "
                 "quantity, price, amount, currency, payload without the person, bad lines kept. affinity is the whole "
                 "job ingest_events with audit, manifest and release, in a root that was used before. Equal: number of "

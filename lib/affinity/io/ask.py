@@ -11,6 +11,7 @@ from deltalake.exceptions import DeltaError
 
 from affinity.core.errors import BadInput, Infrastructure, nearest
 from affinity.io.answers import Answer
+from affinity.io.intact import check_log
 from affinity.io.ops import OpsStore, Row
 from affinity.io.releases import Releases
 from affinity.io.root import Root
@@ -120,6 +121,7 @@ def open_table(root: Root, spec: TableSpec, releases: Releases) -> DeltaTable | 
         Infrastructure: what was released is not there.
     """
     path = str(root.table(spec))
+    check_log(root, spec)
     if spec in LOGS:
         return DeltaTable(path) if DeltaTable.is_deltatable(path) else None
     version = releases.version(spec)

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from deltalake.exceptions import DeltaError
 
-from affinity.core.errors import AffinityError, BadInput, ExitCode, NotYet
+from affinity.core.errors import AffinityError, BadInput, ExitCode, Infrastructure, NotYet
 from affinity.core.vocabulary import Status
 from affinity.io.config import Config, load_source
 from affinity.io.job import Job, Kind, upstream
@@ -95,7 +95,11 @@ def _promoted(platform: Platform, job: Job, request: Request) -> list[ModelSpec]
     """The models a job reads that stand as they are, whether or not they are trained again today."""
     try:
         releases, as_of = Releases.of(platform.ops), request.as_of
-    except (DeltaError, OSError):  # the store that made a job fail may still be gone: nothing is known to be there
+    except (
+        DeltaError,
+        Infrastructure,
+        OSError,
+    ):  # the store that made a job fail may still be gone: nothing is known to be there
         return []
     models = [spec for spec in job.reads if isinstance(spec, ModelSpec)]
     return [spec for spec in models if as_of is not None and releases.model(spec, as_of) is not None]

@@ -95,7 +95,7 @@ class IngestWork(Work):
         parts: list[Part] = []
         n_told = Counter(found.n_lines)
         if whole:
-            wrote = self._written(whole, place)
+            wrote = self._files_written(whole, place)
             parts += wrote.parts
             whole = [part for part in whole if part.file_id not in self._refused]
             n_told = Counter(wrote.n_told) | n_told  # of a file that was counted before, the count holds
@@ -109,7 +109,7 @@ class IngestWork(Work):
         self.publication.publish_parts(bronze.EVENTS, parts)
         return Counts(n_told, defects)
 
-    def _written(self, splits: Sequence[Split], place: Place) -> Written:
+    def _files_written(self, splits: Sequence[Split], place: Place) -> Written:
         """Let tasks write the rows of the splits; where a file turns out to be damaged, of all others anew.
 
         Raises:

@@ -14,6 +14,7 @@ from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from deltalake.schema import PrimitiveType
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from affinity.io.intact import check_log, damaged, named
 from affinity.io.root import Root
 from affinity.tables.ddl import CONSTRAINT
 from affinity.tables.spec import TableSpec
@@ -61,10 +62,19 @@ class OpsStore:
         self._root = root
 
     def read(self, spec: TableSpec, version: int | None = None) -> list[Row]:
-        """All rows, of a version where one is given; none where the table was never written."""
+        """All rows, of a version where one is given; none where the table was never written.
+
+        Raises:
+            Infrastructure: the table is damaged, or gone though a version of it was given.
+        """
+        path = self._root.table(spec)
+        check_log(self._root, spec)
         try:
-            rows = DeltaTable(str(self._root.table(spec)), version=version).to_pyarrow_table().to_pylist()
+            with named(self._root, spec, version):
+                rows = DeltaTable(str(path), version=version).to_pyarrow_table().to_pylist()
         except TableNotFoundError:
+            if version is not None:
+                raise damaged(spec, f"version {version} was released, and {path} holds no table") from None
             return []
         return [dict.fromkeys(spec.column_names) | row for row in rows]  # written before a column was added: null
 
@@ -72,9 +82,11 @@ class OpsStore:
     def append(self, spec: TableSpec, rows: Sequence[Row]) -> None:
         """Add rows in one commit; appends of several processes never exclude each other."""
         if rows:
-            self._create(spec)
-            # A log gains columns as its specification does; rows of before hold null.
-            write_deltalake(str(self._root.table(spec)), self._batch(spec, rows), mode="append", schema_mode="merge")
+            with named(self._root, spec):
+                self._create(spec)
+                # A log gains columns as its specification does; rows of before hold null.
+                path, batch = str(self._root.table(spec)), self._batch(spec, rows)
+                write_deltalake(path, batch, mode="append", schema_mode="merge")
 
     def upsert(self, spec: TableSpec, rows: Sequence[Row], run_id: str) -> int:
         """Insert rows or replace those with the same key in one commit that carries the run id; return its version."""
@@ -138,7 +150,8 @@ class OpsStore:
 def commits(root: Root, spec: TableSpec) -> list[Mapping[str, Any]]:
     """The commits of a table from newest to oldest, each with ``version`` and our ``run_id`` where it has one."""
     try:
-        history = DeltaTable(str(root.table(spec))).history()
+        with named(root, spec):
+            history = DeltaTable(str(root.table(spec))).history()
     except TableNotFoundError:
         return []
     return [{**commit, "run_id": _run_id(commit.get("userMetadata"))} for commit in history]
@@ -147,7 +160,8 @@ def commits(root: Root, spec: TableSpec) -> list[Mapping[str, Any]]:
 def current_version(root: Root, spec: TableSpec) -> int | None:
     """The newest Delta version of a table; null where it does not exist."""
     uri = str(root.table(spec))
-    return DeltaTable(uri).version() if DeltaTable.is_deltatable(uri) else None
+    with named(root, spec):
+        return DeltaTable(uri).version() if DeltaTable.is_deltatable(uri) else None
 
 
 def table_properties(root: Root, spec: TableSpec) -> dict[str, str | None]:

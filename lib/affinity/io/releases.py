@@ -1,10 +1,12 @@
 """The release pointers: which version of which table an analyst may trust."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from affinity.io.intact import damaged
 from affinity.io.ops import OpsStore, Row, to_json
 from affinity.tables import ops
 from affinity.tables.spec import ModelSpec, TableSpec
@@ -34,8 +36,15 @@ class Releases:
 
     @classmethod
     def of(cls, store: OpsStore) -> "Releases":
-        """The releases below a root."""
-        return cls(store.read(ops.RELEASES))
+        """The releases below a root.
+
+        Raises:
+            Infrastructure: there are none, though runs ended that released something.
+        """
+        rows = store.read(ops.RELEASES)
+        if not rows and any(json.loads(row["outputs"] or "{}") for row in store.read(ops.RUNS)):
+            raise damaged(ops.RELEASES, "it holds nothing, though ops.runs tells of released tables")
+        return cls(rows)
 
     def version(self, spec: TableSpec) -> int | None:
         """The Delta version to read; null where nothing was released yet."""

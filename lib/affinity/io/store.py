@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from delta.tables import DeltaTable
@@ -15,6 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from affinity.core.errors import AuditFailed, BadInput
+from affinity.io.intact import check_intact
 from affinity.io.ops import commits, current_version, layout, table_properties, to_json
 from affinity.io.root import Root
 from affinity.reading.parts import Part
@@ -33,9 +35,14 @@ class Store:
         self._root = root
 
     def read(self, spec: TableSpec, version: int | None) -> DataFrame:
-        """The rows of a version; an empty frame of the table where nothing was released yet."""
+        """The rows of a version; an empty frame of the table where nothing was released yet.
+
+        Raises:
+            Infrastructure: the version is not all there; Spark would read what is left of some damaged logs.
+        """
         if version is None:
             return self._spark.createDataFrame([], ddl.frame_schema(spec))
+        check_intact(self._root, spec, version)
         path = str(self._root.table(spec))
         rows = self._spark.read.format("delta").option("versionAsOf", version).load(path)
         # A version of before a column was added: the column was null then.
@@ -123,13 +130,21 @@ class Store:
 
         The released version is the truth: what came after it is either completed by the same run, or taken back. What
         was taken back once is history: a restoration names itself in its commit, and nothing before it is looked at.
+        One that somebody made to another version is taken back too: what it took away would be missing from all that
+        is written on top of it.
+
+        Raises:
+            Infrastructure: the released version is not all there.
         """
+        if released is not None:
+            check_intact(self._root, spec, released)
         newer = [commit for commit in commits(self._root, spec) if released is None or commit["version"] > released]
         standing = list(takewhile(lambda commit: commit["operation"] != _RESTORE, newer))
+        is_elsewhere = released is not None and _is_elsewhere(newer[len(standing) :], released)
         theirs = [commit for commit in standing if commit["run_id"]]
-        if theirs and theirs[0]["run_id"] == run_id:
+        if theirs and theirs[0]["run_id"] == run_id and not is_elsewhere:
             return True
-        if theirs:
+        if theirs or is_elsewhere:
             target = theirs[-1]["version"] - 1 if released is None else released
             self._spark.sql(f"RESTORE TABLE delta.`{self._root.table(spec)}` TO VERSION AS OF {target}")
         return False
@@ -191,6 +206,11 @@ class Store:
             merge.whenNotMatchedInsertAll().execute()
         finally:
             self._spark.conf.unset(COMMIT_METADATA)
+
+
+def _is_elsewhere(restored: Sequence[Mapping[str, Any]], released: int) -> bool:
+    """Whether the newest restoration led to another version than the released one."""
+    return bool(restored) and str(restored[0]["operationParameters"].get("version")) != str(released)
 
 
 def _changes(spec: TableSpec, added: Sequence[Column], loosened: Sequence[str], checks: Mapping[str, str]) -> list[str]:

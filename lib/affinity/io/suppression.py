@@ -7,8 +7,9 @@ from deltalake import DeltaTable
 from affinity.core.errors import BadInput
 from affinity.core.source import Subject
 from affinity.core.vocabulary import Suppression
+from affinity.io.intact import check_intact
 from affinity.io.leases import leases
-from affinity.io.ops import OpsStore, now
+from affinity.io.ops import OpsStore, current_version, now
 from affinity.io.root import Root
 from affinity.privacy.tokens import canonical_text, read_key, token
 from affinity.reading.spelling import NOBODY
@@ -44,6 +45,13 @@ def suppress(root: Root, subject: Subject, raw_ids: Iterable[str], reason: Suppr
 
 
 def suppressed_files(root: Root) -> tuple[str, ...]:
-    """The files that hold the list; none where nobody is on it."""
-    path = str(root.table(ops.SUPPRESSIONS))
-    return tuple(DeltaTable(path).file_uris()) if DeltaTable.is_deltatable(path) else ()
+    """The files that hold the list; none where nobody is on it.
+
+    Raises:
+        Infrastructure: the list is damaged; with less of it people would come back.
+    """
+    version = current_version(root, ops.SUPPRESSIONS)
+    if version is None:
+        return ()
+    check_intact(root, ops.SUPPRESSIONS, version)
+    return tuple(DeltaTable(str(root.table(ops.SUPPRESSIONS)), version=version).file_uris())

@@ -49,7 +49,7 @@ def token(key: bytes, kind: str, canonical_id: str) -> str:
     False
     """
     message = "\x1f".join((KEY_VERSION, kind, canonical_id)).encode("utf-8", "surrogatepass")
-    return hmac.new(key, message, hashlib.sha256).hexdigest()
+    return hmac.digest(key, message, "sha256").hex()
 
 
 def canonical_text(raw: str, subject: Subject) -> str:

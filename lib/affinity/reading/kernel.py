@@ -21,7 +21,6 @@ from affinity.reading.spelling import MACROS, quoted
 from affinity.reading.splits import Split
 from affinity.reading.verdicts import Verdicts
 
-_NOBODY = "(SELECT CAST(NULL AS VARCHAR) AS subject_key WHERE false)"
 _MAX_REMEMBERED = 500_000
 _ARROW = {
     "string": pa.string(),
@@ -66,9 +65,18 @@ class Reader:
         self._connection.create_function("token", tokenise, ["VARCHAR", "VARCHAR"], "VARCHAR", type=PythonUDFType.ARROW)
         self._connection.create_function("masked", masked, ["VARCHAR"], "VARCHAR")
         self._connection.create_function("shown", shown, ["VARCHAR"], "VARCHAR")
-        listed = f"read_parquet([{', '.join(map(quoted, self.suppressed))}])" if self.suppressed else _NOBODY
-        self._connection.execute(f"CREATE TABLE suppressed AS SELECT DISTINCT subject_key FROM {listed}")
-        self._query = query(self.mapping, self.feed, business_zone=self.business_zone, numbers_lines=self.numbers_lines)
+        if self.suppressed:
+            listed = ", ".join(map(quoted, self.suppressed))
+            self._connection.execute(
+                f"CREATE TABLE suppressed AS SELECT DISTINCT subject_key FROM read_parquet([{listed}])"
+            )
+        self._query = query(
+            self.mapping,
+            self.feed,
+            business_zone=self.business_zone,
+            numbers_lines=self.numbers_lines,
+            has_suppressed=bool(self.suppressed),
+        )
         self._verdicts = Verdicts(self.mapping, self.mapping.events) if self.mapping.events else None
         self._verdicts = self._verdicts if self.feed is Feed.EVENTS else None
         self._schema = pa.schema([(name, _ARROW[kind]) for name, kind in COLUMNS[self.feed].items()])
@@ -157,15 +165,17 @@ def _together(parts: Iterable[Iterator[tuple[Split, pa.Table]]]) -> Iterator[lis
 
 def _tokeniser(key: bytes) -> Callable[[pa.Array, pa.Array], pa.Array]:
     """Tokens of (kind, canonical id), remembered while they are few: people come back within a log."""
-    remembered: dict[tuple[str, str], str] = {}
+    remembered: dict[str, dict[str, str]] = {}
 
     def tokenise(kinds: pa.Array, ids: pa.Array) -> pa.Array:
-        if len(remembered) > _MAX_REMEMBERED:
-            remembered.clear()
-        pairs = list(zip(kinds.to_pylist(), ids.to_pylist(), strict=True))
-        for pair in pairs:
-            if pair not in remembered:
-                remembered[pair] = token(key, *pair)
-        return pa.array([remembered[pair] for pair in pairs], pa.string())
+        asked = ids.to_pylist()
+        kind = kinds[0].as_py() if asked else ""  # a constant of the query
+        known = remembered.setdefault(kind, {})
+        if len(known) > _MAX_REMEMBERED:
+            known.clear()
+        for raw in asked:
+            if raw not in known:
+                known[raw] = token(key, kind, raw)
+        return pa.array([known[raw] for raw in asked], pa.string())
 
     return tokenise

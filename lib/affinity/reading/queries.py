@@ -4,7 +4,7 @@ Every query reads ``fields``: ``file_no, file_date, line_no, is_whole, shape, wh
 …`` per column of the mapping; it gives ``file_no``, for which the reader puts ``file_id``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from affinity.core.source import MAX_CATEGORIES, CustomerFeed, EventFeed, ItemFeed, SourceMapping
 from affinity.core.vocabulary import Defect, EventType, Feed
@@ -107,17 +107,26 @@ class Columns:
         return " || ' ' || ".join(self.told(column) for column in columns)
 
 
-def query(mapping: SourceMapping, feed: Feed, *, business_zone: str, numbers_lines: bool = True) -> str:
+def query(
+    mapping: SourceMapping,
+    feed: Feed,
+    *,
+    business_zone: str,
+    numbers_lines: bool = True,
+    has_suppressed: bool = True,
+) -> str:
     """The rows that ``fields`` make for a feed, with the columns of ``COLUMNS`` but what follows from flags and file.
 
     Without ``numbers_lines`` equal lines have one ``event_id``, the digest of the line: ``repeated.numbered`` is next.
+    With ``has_suppressed`` there is a table ``suppressed`` with the ``subject_key`` of people who are not to be kept.
     """
+    is_suppressed = _IS_SUPPRESSED if has_suppressed else "false"
     if feed is Feed.EVENTS:
-        return _events(mapping, business_zone, numbers_lines=numbers_lines)
-    return _items(mapping, business_zone) if feed is Feed.ITEMS else _customers(mapping, business_zone)
+        return _events(mapping, business_zone, is_suppressed, numbers_lines=numbers_lines)
+    return _items(mapping, business_zone) if feed is Feed.ITEMS else _customers(mapping, business_zone, is_suppressed)
 
 
-def _events(mapping: SourceMapping, zone: str, *, numbers_lines: bool) -> str:
+def _events(mapping: SourceMapping, zone: str, is_suppressed: str, *, numbers_lines: bool) -> str:
     feed = event_feed(mapping)
     own = {
         "event_id": _event_id(mapping, feed, numbers_lines=numbers_lines),
@@ -130,7 +139,7 @@ def _events(mapping: SourceMapping, zone: str, *, numbers_lines: bool) -> str:
     return f"""
 WITH typed AS ({_typed(mapping, feed, zone)}),
 judged AS (
-    SELECT *, {_amount(feed)} AS amount_wide, {is_repeated} AS is_repeated, {_IS_SUPPRESSED} AS is_suppressed FROM typed
+    SELECT *, {_amount(feed)} AS amount_wide, {is_repeated} AS is_repeated, {is_suppressed} AS is_suppressed FROM typed
 ),
 flagged AS (SELECT *, {_flags(mapping, feed)} AS {FLAGS} FROM judged)
 SELECT file_no, {listed}, {FLAGS}, {_got(mapping, feed)} AS got FROM flagged{in_order}
@@ -277,22 +286,28 @@ def _amount(feed: EventFeed) -> str:
 
 
 def _flags(mapping: SourceMapping, feed: EventFeed) -> str:
-    """The flags of a line as bits, by their place in the vocabulary; ``verdicts`` knows what follows from them."""
-    conditions = _conditions(mapping, feed).items()
-    return " + ".join(f"CASE WHEN {condition} THEN {bit(defect)} ELSE 0 END" for defect, condition in conditions)
+    """The flags of a line as bits, by their place in the vocabulary; ``verdicts`` knows what follows from them.
+
+    Most lines of most logs have nothing to do with money, and are not asked one by one whether it is right.
+    """
+    columns = Columns(mapping)
+    said = [columns.text(column) for column in (feed.quantity, feed.unit_price, feed.amount) if column]
+    is_plain = " AND ".join([f"coalesce(event_type NOT IN {_MONEY}, true)", *(f"{text} IS NULL" for text in said)])
+    money = _sum_of_bits(_money_conditions(mapping, feed))
+    return f"{_sum_of_bits(_conditions(mapping, feed))} + CASE WHEN {is_plain} THEN 0 ELSE {money} END"
+
+
+def _sum_of_bits(conditions: Mapping[Defect, str]) -> str:
+    return " + ".join(f"CASE WHEN {holds} THEN {bit(defect)} ELSE 0 END" for defect, holds in conditions.items())
 
 
 def _conditions(mapping: SourceMapping, feed: EventFeed) -> dict[Defect, str]:
-    is_return = f"event_type = {quoted(EventType.RETURN)}"
     holds = {
         Defect.UNPARSABLE: "NOT is_whole",
         Defect.SUBJECT_SUPPRESSED: "is_suppressed",
         Defect.EVENT_TS_INVALID: "event_ts IS NULL",
         Defect.EVENT_TYPE_UNKNOWN: "event_type IS NULL",
-        Defect.STOCK_CORRECTION: f"NOT ({is_return}) AND quantity < 0",
-        Defect.CANCELLATION: is_return,
         **_time_conditions(feed),
-        **_money_conditions(mapping, feed),
     }
     if feed.event_id is None:
         holds[Defect.REPEATED_LINE] = "is_repeated"
@@ -331,7 +346,12 @@ def _money_conditions(mapping: SourceMapping, feed: EventFeed) -> dict[Defect, s
     price, priced = ("unit_price", feed.unit_price) if feed.amount is None else ("said_amount", feed.amount)
     no_price = f"{price} IS NULL AND ({has_money} OR {columns.told(priced)} IS NOT NULL)"
     no_currency = f"{price} IS NOT NULL AND NOT coalesce(regexp_full_match(currency, '[A-Z]{{3}}'), false)"
-    holds = {Defect.QUANTITY_INVALID: f"({unread}) OR quantity = 0 OR {wrong_return}"}
+    is_return = f"event_type = {quoted(EventType.RETURN)}"
+    holds = {
+        Defect.QUANTITY_INVALID: f"({unread}) OR quantity = 0 OR {wrong_return}",
+        Defect.STOCK_CORRECTION: f"NOT ({is_return}) AND quantity < 0",
+        Defect.CANCELLATION: is_return,
+    }
     if priced is None:
         return holds
     return holds | {
@@ -409,7 +429,7 @@ WHERE {is_sale} AND NOT ({misplaced})
 """
 
 
-def _customers(mapping: SourceMapping, zone: str) -> str:
+def _customers(mapping: SourceMapping, zone: str, is_suppressed: str) -> str:
     feed = mapping.customers
     if feed is None:
         raise ValueError(f"{mapping.name} has no customers feed")
@@ -422,7 +442,7 @@ FROM (
     SELECT *, {_person(mapping)}, {_observed_ts(mapping, feed)} AS observed_ts
     FROM fields WHERE is_whole
 )
-WHERE subject_key IS NOT NULL AND observed_ts IS NOT NULL AND NOT {_IS_SUPPRESSED}
+WHERE subject_key IS NOT NULL AND observed_ts IS NOT NULL AND NOT {is_suppressed}
 """
 
 
