@@ -201,9 +201,7 @@ def other_layouts() -> list[BadFile]:
         log("tills", "renamed", good(till, 2), head=renamed, refused="missing ['Qty'] (expected", n_bad=1),
         log("tills", "backwards", backwards, head=",".join(reversed(names)), n_bad=1),
         log("tills", "headless", good(till, 2), head="", refused="is no header", n_bad=1),
-        log(
-            "tills", "case", clerk, head=f"{TILLS},qty", refused="one name but for upper and lower case", n_bad=1
-        ),
+        log("tills", "case", clerk, head=f"{TILLS},qty", refused="one name but for upper and lower case", n_bad=1),
         log("web", "twice", [(web()[:-1] + b', "item": "I2"}', GOOD)], refused="a line has a key twice", n_bad=1),
         log("web", "dotted", [(web(**{"item.id": "I2"}), GOOD)], drift=DOTTED, n_bad=1),
     ]
@@ -243,4 +241,5 @@ def odd_names() -> list[BadFile]:
     return plain + [replace(file, path=path) for file, path in zip(folders, paths, strict=True)]
 
 
-WAITING = [f"web/{name}" for name in (f"_web-{DAY}.jsonl", f".web-{DAY}.jsonl", f"web-{DAY}.jsonl.tmp", f"_x/web-{DAY}.jsonl")]
+HIDDEN = [f"web/{name}web-{DAY}.jsonl" for name in ("_", ".", "_under/way/")]
+WAITING = [*HIDDEN, f"web/web-{DAY}.jsonl.tmp"]

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shutil
 import time
 import uuid
@@ -31,12 +32,14 @@ _TRANSIENT = (
     "ConcurrentWriteException",
     "CommitFailedError",
     "ExecutorLostFailure",
+    "FAILED_READ_FILE",
     "No space left",
     "OperationalError",
     "Py4JNetworkError",
     "SparkContext was shut down",
     "stopped SparkContext",
 )
+_TABLE_FILE = re.compile(r"(?P<path>[^\s:]*/tables/(?P<layer>\w+)/(?P<name>\w+)/[^\s:]*\.(parquet|json))")
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,9 @@ def _code_of(error: Exception) -> ExitCode:
 def _masked(error: Exception) -> str:
     """The kind of an unforeseen error without its values: messages of Spark and Delta can hold rows."""
     condition = getattr(error, "getCondition", lambda: None)() or ""
+    found = _TABLE_FILE.search(str(error)[:20_000])
+    where = f" at {found['path']} of table {found['layer']}.{found['name']}" if found else ""
     return (
         f"{type(error).__name__} {condition}".strip()
-        + " (set AFFINITY_DEBUG=1 to see the whole trace; it may hold rows)"
+        + f"{where} (set AFFINITY_DEBUG=1 to see the whole trace; it may hold rows)"
     )
