@@ -56,7 +56,8 @@ def till(**changes: str) -> bytes:
 
 def order(**changes: Any) -> dict[str, Any]:
     """A row of the order system: three of an item sold."""
-    usual = {"line_id": f"o{next(_numbers)}", "order_id": "O1", "kind": "order", "account": "10012345", "item": "I1"}
+    usual: dict[str, Any] = {"line_id": f"o{next(_numbers)}"}
+    usual |= {"order_id": "O1", "kind": "order", "account": "10012345", "item": "I1"}
     usual |= {"placed_at": datetime(2025, 10, 6, 9, tzinfo=UTC), "card": None, "currency": "GBP"}
     return usual | {"quantity": 3.0, "unit_price": 2.5} | changes
 
@@ -135,7 +136,12 @@ def odd_values() -> list[BadFile]:
     """Values that are none, of another type, or beyond all measure."""
     quantities = [("12", GOOD), ("12.0", GOOD), ("12.5", GOOD), ("n/a", NO_QUANTITY), ("99999999999", GOOD)]
     quantities += [("9" * 20, NO_QUANTITY), ("", NO_QUANTITY), ("0", NO_QUANTITY), ("1e9", GOOD)]
-    prices = [(-1.0, NOT_POSITIVE), (0.0, NOT_POSITIVE), (float("nan"), NO_PRICE), (float("inf"), NO_PRICE)]
+    prices: list[tuple[float | None, str]] = [
+        (-1.0, NOT_POSITIVE),
+        (0.0, NOT_POSITIVE),
+        (float("nan"), NO_PRICE),
+        (float("inf"), NO_PRICE),
+    ]
     prices += [(None, NO_PRICE), (0.01, GOOD), (1e13, GOOD), (1e15, NO_PRICE)]
     currencies = [("EUR", GOOD), (None, GOOD), ("eur", NO_PRICE), ("pounds", NO_PRICE)]
     too_much = (order(quantity=1e9, unit_price=1e9), "amount_invalid")
@@ -230,6 +236,22 @@ def damaged_files() -> list[BadFile]:
         BadFile(path_of("web", "empty"), b"", 1),
         BadFile(path_of("tills", "header-alone"), f"{TILLS}\n".encode(), 1),
     ]
+
+
+def again() -> list[BadFile]:
+    """Lines that were delivered before, and ids that come with other words: of one id the latest file's line stands."""
+    sent = [web() for _ in range(3)]
+    lost = [(line, SAME_ID) for line in sent]
+    return [
+        log("web", "sent", [*lost, *good(web, 1)]),
+        log("web", "sent-anew", [(line, GOOD) for line in reversed(sent)], day="2025-10-07", end=b"\r\n", n_bad=3),
+        log("web", "same-id", [(web(id="same"), SAME_ID), (web(id="same", item="I2"), SAME_ID)]),
+        log("web", "same-id", [(web(id="same", item="I3", ts=LATER), GOOD)], day="2025-10-07", n_bad=1),
+        log("web", "tie", [(web(id="tie", item="first"), GOOD), (web(id="tie", item="second"), SAME_ID)]),
+    ]
+
+
+LATER, SAME_ID = "2025-10-07T08:00:00Z", "same_event_id"
 
 
 def odd_names() -> list[BadFile]:

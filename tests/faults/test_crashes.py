@@ -10,9 +10,9 @@ import pytest
 from pyspark.sql import DataFrame
 
 from affinity.core.vocabulary import Status
-from affinity.io.ops import commits, current_version
+from affinity.io.ops import Row, commits, current_version
 from affinity.io.releases import Releases
-from affinity.tables import bronze, gold, silver
+from affinity.tables import bronze, gold, ops, silver
 from affinity.tables.ddl import frame_schema
 from tests.faults.appender import SPEC
 from tests.faults.toys import TWO_TABLES
@@ -135,3 +135,24 @@ def test_killed_inside_clean_is_completed(shop: Shop, die_at: DieAt, table: str)
     assert shop.run("clean_events").status is Status.RECOVERED
     assert shop.read(silver.EVENTS).count() == 5
     assert all(row["n_accepted"] == row["n_rows"] for row in shop.manifest())
+
+
+def test_killed_between_audit_and_publication_publishes_what_was_audited(ingested: Shop, die_at: DieAt) -> None:
+    ingested.land("2011-01-06.csv", [line("2011-01-06")])
+    ingested.run("ingest_events")
+    die_at(ingested, "before:silver.events", "clean_events")
+    audited = [row for row in ingested.platform.ops.read(ops.QUALITY_RESULTS) if row["table_name"] == "silver.events"]
+    (dead,) = {row["run_id"] for row in audited} - {row["run_id"] for row in _finished(ingested)}
+    assert all(row["is_success"] for row in audited if row["run_id"] == dead)
+    assert ingested.read(silver.EVENTS).count() == 5
+    ingested.land("2011-01-07.csv", [line("2011-01-07")])  # it has landed, and is not in what was audited
+
+    again = ingested.run("clean_events")
+
+    assert (again.status, again.run_id) == (Status.DONE, dead)
+    assert ingested.read(silver.EVENTS).count() == 6
+    assert ingested.read(silver.EVENTS).where("event_date = '2011-01-07'").count() == 0
+
+
+def _finished(shop: Shop) -> list[Row]:
+    return [row for row in shop.platform.ops.read(ops.RUNS) if row["status"] == Status.DONE]

@@ -167,3 +167,18 @@ def test_only_bad_rows_are_no_silent_success(shop: Shop) -> None:
     assert clean.exit_code is ExitCode.AUDIT_FAILED
     assert clean.reason is not None
     assert "silver.events: has_rows" in clean.reason
+
+
+def test_an_event_that_comes_late_is_judged_with_its_day_and_no_other_day_is_written(ingested: Shop) -> None:
+    def parts(day: str) -> set[str]:
+        return {uri for uri in DeltaTable(str(ingested.platform.root.table(silver.EVENTS))).file_uris() if day in uri}
+
+    before = {day: parts(day) for day in ("2011-01-04", "2011-01-05")}
+    ingested.land("2011-01-07.csv", [line("2011-01-04", Quantity="9"), line("2011-01-07")])
+
+    ingested.ingest()
+
+    counted = ingested.read(silver.EVENTS).groupBy("event_date").count().collect()
+    assert {row["event_date"].day: row["count"] for row in counted} == {4: 3 + 1, 5: 2, 7: 1}
+    assert parts("2011-01-05") == before["2011-01-05"]
+    assert not parts("2011-01-04") & before["2011-01-04"]

@@ -1,18 +1,23 @@
 """Two drivers at once: one writer per table, and one copy of everything."""
 
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
 from pyspark.sql import SparkSession
 
 from affinity.core.errors import ExitCode
 from affinity.core.vocabulary import Status
 from affinity.io.leases import leases
 from affinity.io.ops import commits
-from affinity.tables import bronze, ops
+from affinity.io.runner import _code_of
+from affinity.tables import bronze, gold, ops, silver
+from affinity.tables.spec import TableSpec
 from tests.faults.appender import SPEC
 from tests.faults.conftest import REPOSITORY, environment
 from tests.shop import Shop
@@ -44,6 +49,37 @@ def test_two_drivers_ingest_the_same_files_once(shop: Shop) -> None:
     assert len([commit for commit in commits(shop.platform.root, bronze.EVENTS) if commit["run_id"]]) == 1
     finished = [row for row in shop.platform.ops.read(ops.RUNS) if row["status"] == Status.DONE]
     assert len(finished) == 1
+
+
+def test_two_drivers_of_different_dates_wait_for_each_other_and_both_are_there(ingested: Shop) -> None:
+    drivers = []
+    for day, as_of in (("2011-01-04", "2011-01-05"), ("2011-01-05", "2011-01-06")):
+        landing = ingested.folder / day
+        landing.mkdir()
+        shutil.copy(ingested.landing / f"{day}.csv", landing)
+        command = [sys.executable, "-m", "tests.faults.slices", str(ingested.folder), str(landing), as_of]
+        drivers.append(subprocess.Popen(command, cwd=REPOSITORY, env=environment(), stderr=subprocess.DEVNULL))
+
+    assert [driver.wait(timeout=400) for driver in drivers] == [0, 0]
+
+    assert _by_day(ingested, silver.ITEMS, "observed_date") == {"2011-01-04": 1, "2011-01-05": 1}, (
+        "one merge and another"
+    )
+    assert _by_day(ingested, gold.CUSTOMER_SEGMENTS, "as_of_date") == {"2011-01-05": 2, "2011-01-06": 2}
+    assert _by_day(ingested, gold.SEGMENT_PROFILES, "as_of_date") == {"2011-01-05": 1, "2011-01-06": 1}
+
+
+def _by_day(shop: Shop, spec: TableSpec, column: str) -> dict[str, int]:
+    return {str(row[0]): row[1] for row in shop.read(spec).groupBy(column).count().collect()}
+
+
+def test_commits_that_meet_are_worth_a_retry(ingested: Shop) -> None:
+    path = str(ingested.platform.root.table(silver.EVENTS))
+    one, other = DeltaTable(path), DeltaTable(path)
+    one.delete("quantity > 0")
+    with pytest.raises(CommitFailedError) as met:
+        other.delete("quantity > 0")
+    assert _code_of(met.value) is ExitCode.INFRASTRUCTURE
 
 
 @pytest.mark.slow

@@ -51,7 +51,7 @@ def test_keys_of_json_lines(tmp_path: Path) -> None:
     own = own_layout(landed(tmp_path, said(new=1) + b"\nno json\n" + said(who="Ann")), log())
     assert (own.missing, own.extra, own.fault) == (("item", "n", "price", "cookie"), ("new",), None)
     twice = own_layout(landed(tmp_path, said()[:-1] + b', "item": 1, "Item": 2}'), log())
-    assert "a line has a key twice" in str(twice.fault)
+    assert "a line has ['item'] twice" in str(twice.fault)
     other = own_layout(landed(tmp_path, b'{"at": 1}\n' * 5), log())
     assert other.fault == "none of its first 5 lines has ['ts'] (got ['at'])"
 

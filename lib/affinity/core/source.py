@@ -27,9 +27,13 @@ ColumnName = Annotated[str, _COLUMNS]
 OptionalColumn = Annotated[str | None, _COLUMNS]
 ColumnNames = Annotated[tuple[str, ...], _COLUMNS]
 TimeFormat = Annotated[
-    str, Field(min_length=1, description="iso8601, epoch_seconds, epoch_millis, or directives of strptime: %Y-%m-%d")
+    str,
+    Field(
+        min_length=1,
+        description="iso8601, epoch_seconds, epoch_millis, epoch_micros, or directives of strptime: %Y-%m-%d",
+    ),
 ]
-TIME_WORDS = ("iso8601", "epoch_seconds", "epoch_millis")
+TIME_WORDS = ("iso8601", "epoch_seconds", "epoch_millis", "epoch_micros")
 _DIRECTIVES = frozenset("YymdbBHIpMSfgnzZaAj-%")
 
 
@@ -48,6 +52,12 @@ class FileLayout(Settings):
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     quote: str = Field(default='"', min_length=1, max_length=1)
     escape: str = Field(default='"', min_length=1, max_length=1, description='" where quotes are doubled')
+    decimal: Literal[".", ","] = Field(
+        default=".", description=", where 1.234,56 is a price; currency signs may stand by"
+    )
+    encoding: Literal["utf-8", "latin-1", "cp1252"] = Field(
+        default="utf-8", description="Of text; else UTF-8 is expected"
+    )
 
 
 class Subject(Settings):
@@ -58,6 +68,7 @@ class Subject(Settings):
     canonical: Literal["integer", "lowercase", "verbatim"] = Field(
         description="integer: 17850.0 and 17850 are one; lowercase: Ann@x.org and ann@x.org; blanks are null"
     )
+    nobody: tuple[str, ...] = Field(default=(), description="Further spellings of nobody, in small letters: 0, guest")
 
 
 class DefectRule(StrEnum):
@@ -86,7 +97,9 @@ class TypeWords(Settings):
 class EventFeed(Settings):
     """Which columns make an event."""
 
-    event_id: OptionalColumn = Field(default=None, description="The source's own id; without it a line is its own id")
+    event_id: Annotated[str | tuple[str, ...] | None, _COLUMNS] = Field(
+        default=None, description="The source's own id, of one column or several; without it a line is its own id"
+    )
     event_ts: Annotated[str | tuple[str, ...], _COLUMNS] = Field(description="Column, or several: date and time of day")
     event_ts_format: TimeFormat
     earliest: date | None = Field(default=None, description="First day that an event may have, in the business zone")
@@ -110,6 +123,11 @@ class EventFeed(Settings):
     defects: dict[Defect, DefectRule] = Field(
         default_factory=dict, description="Defect → accept, filter or quarantine, where the usual is not wanted"
     )
+
+    @property
+    def id_columns(self) -> tuple[str, ...]:
+        """The columns that make the source's own id, in order; none where it has none."""
+        return (self.event_id,) if isinstance(self.event_id, str) else self.event_id or ()
 
     @property
     def ts_columns(self) -> tuple[str, ...]:
@@ -204,6 +222,8 @@ def _layout_faults(mapping: SourceMapping) -> Iterator[str]:
             yield "files.date_pattern has no group `date`; expected one like (?P<date>\\d{4}-\\d{2}-\\d{2})"
     except re.error as error:
         yield f"files.date_pattern is no regular expression: {error}"
+    if layout.pattern.startswith(("/", "~")) or ".." in layout.pattern.split("/"):
+        yield f"files.pattern = {layout.pattern!r} leaves the landing folder: expected a glob below it, like web/*.csv"
     if len({name.lower() for name in layout.columns}) < len(layout.columns):
         yield "files.columns names a column twice; upper and lower case are one"
     if layout.optional_columns and layout.format == "csv" and not layout.header:
@@ -220,6 +240,10 @@ def _column_faults(mapping: SourceMapping) -> Iterator[str]:
             yield f"{key} names {column!r}, which is not in files.columns{nearest(column, columns)}"
         elif column not in kept and not key.startswith(("files.", "subject.")):
             yield f"{key} names {column!r}, which is the id of the person or withheld and is not stored"
+    hidden = {*mapping.files.withheld, *([mapping.subject.column] if mapping.subject else [])}
+    for name in kept:
+        if inside := sorted(column for column in hidden if column.startswith(f"{name}.")):
+            yield f"files.columns names {name!r}, which holds {inside}: they would be stored with it"
     if mapping.subject and mapping.subject.column in mapping.files.withheld:
         yield f"files.withheld names {mapping.subject.column!r}, of which subject.column makes a token"
 

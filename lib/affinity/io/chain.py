@@ -37,14 +37,14 @@ def check(config: Config, jobs: Sequence[Job], request: Request) -> list[date]:
 
 
 def check_dates(store: OpsStore, landed: Sequence[date], dates: Sequence[date]) -> None:
-    """Refuse dates that neither the landed files nor those of the manifest cover.
+    """Refuse dates that neither the landed files nor those of the manifest cover; files without dates cover any yet.
 
     Raises:
         BadInput: a date lies before the data or beyond the last complete landed day.
     """
     version = Releases.of(store).version(ops.FILES)
     known = [] if version is None else landed_days(store.read(ops.FILES, version))
-    for day in dates:
+    for day in dates if landed or known else ():
         check_as_of(day, [*landed, *known])
 
 

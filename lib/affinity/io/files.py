@@ -82,18 +82,25 @@ def batch(
     for count in counts:
         n_lines[count.file_id] = n_lines.get(count.file_id, 0) + count.n_told
     n_lines = {file_id: max(0, n - has_header) for file_id, n in n_lines.items()}
+    by_file: dict[str, list[Counted]] = {}
+    for count in counts:
+        by_file.setdefault(count.file_id, []).append(count)
     placed = {
-        file_id: _numbered(parts, [c for c in counts if c.file_id == file_id])
+        file_id: _numbered(parts, by_file.get(file_id, []))
         for file_id, parts in splits.items()
         if file_id not in faults
     }
-    in_one_block = {file_id for file_id, parts in placed.items() if _is_in_one_block(parts, counts, mapping)}
+    in_one_block = {
+        file_id for file_id, parts in placed.items() if _is_in_one_block(parts, by_file.get(file_id, []), mapping)
+    }
     whole = [p for file_id, parts in placed.items() if file_id in in_one_block for p in parts]
     in_parts = [p for file_id, parts in placed.items() if file_id not in in_one_block for p in parts]
     return Batch(whole, in_parts, n_lines, faults)
 
 
 def _splits(file: LandedFile, own: OwnLayout, mapping: SourceMapping) -> list[Split]:
+    if not file.n_bytes:  # an empty file says nothing, in every format: it takes back what was under its name
+        return []
     whole = Split(str(file.path.absolute()), file.file_id, file.file_date, file.n_bytes, own.columns)
     return [whole] if mapping.files.format == "parquet" else split(whole)
 
@@ -131,8 +138,8 @@ def _numbered(parts: Sequence[Split], counts: Sequence[Counted]) -> list[Split]:
 
 def _is_in_one_block(parts: Sequence[Split], counts: Sequence[Counted], mapping: SourceMapping) -> bool:
     """Whether the reader sees all lines of a file at once: only then can it tell equal ones apart."""
-    if len(parts) > 1:
-        return False
+    if len(parts) != 1:
+        return not parts
     (part,) = parts
     if mapping.files.format == "parquet":
         return bool(pq.read_metadata(part.path).num_rows <= PARQUET_ROWS)

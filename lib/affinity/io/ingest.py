@@ -36,14 +36,22 @@ class IngestWork(Work):
     """New files: read once, counted, appended or upserted, noted in the manifest; files that cannot be read apart."""
 
     def run(self) -> Done:
-        """Read what is new, publish it, bring the manifest up to date, release."""
+        """Read what is new, publish it, bring the manifest up to date, release.
+
+        Raises:
+            BadInput: no file could be read; the manifest knows them now, and the next run passes them by.
+        """
         assert self.plan.arrivals is not None
         self._refused = {file_id: own.fault for file_id, own in self.plan.layouts.items() if own.fault}
         counts, arrivals = Counts(), self.plan.arrivals
         if readable := arrivals.without(self._refused).new:  # else other names, or an earlier content put back
-            found = self._batch(readable)
-            arrivals = arrivals.without(self._refused)
-            counts = self._events(found) if self.job.feed is Feed.EVENTS else self._statements(found, arrivals)
+            try:
+                found = self._batch(readable)
+                arrivals = arrivals.without(self._refused)
+                counts = self._events(found) if self.job.feed is Feed.EVENTS else self._statements(found, arrivals)
+            except Exception:  # what a reader says of a file that was taken away, or is another one half-way
+                self._check_unchanged(readable)
+                raise
             self._check_unchanged(arrivals.new)
         self._publish_manifest(arrivals.without(self._refused), counts)
         metrics = {
@@ -53,8 +61,16 @@ class IngestWork(Work):
         }
         self.track(Outputs(), metrics)
         released = self.publication.release()
+        if self._refused and arrivals.without(self._refused).is_empty:
+            raise refusal(self._named(self._refused), self._mapping)
         is_recovered = self.publication.is_recovered
         return Done(released, self.publication.rows, metrics, reason=self._told(), is_recovered=is_recovered)
+
+    def _named(self, faults: Mapping[str, str]) -> dict[str, str]:
+        """Faults by the names of the files instead of their ids."""
+        assert self.plan.arrivals is not None
+        names = {file.file_id: file.name for file in self.plan.arrivals.new}
+        return {names[file_id]: fault for file_id, fault in faults.items()}
 
     @property
     def _mapping(self) -> SourceMapping:
@@ -62,17 +78,10 @@ class IngestWork(Work):
         return self.plan.mapping
 
     def _batch(self, files: Sequence[LandedFile]) -> Batch:
-        """How the files are read; those that are damaged join the refused.
-
-        Raises:
-            BadInput: no file is left.
-        """
+        """How the files are read; those that are damaged join the refused."""
         assert self.job.feed is not None
         found = batch(self.platform.spark, files, self.plan.layouts, self._mapping, self.job.feed)
         self._refused |= found.faults
-        names = {file.file_id: file.name for file in files}
-        if found.faults and not (found.whole or found.in_parts):
-            raise refusal({names[file_id]: fault for file_id, fault in found.faults.items()}, self._mapping)
         return found
 
     def _reading(self) -> Reading:
@@ -110,18 +119,12 @@ class IngestWork(Work):
         return Counts(n_told, defects)
 
     def _files_written(self, splits: Sequence[Split], place: Place) -> Written:
-        """Let tasks write the rows of the splits; where a file turns out to be damaged, of all others anew.
-
-        Raises:
-            BadInput: no file is left.
-        """
-        assert self.plan.arrivals is not None
-        names = {file.file_id: file.name for file in self.plan.arrivals.new}
+        """Let tasks write the rows of the splits; where a file turns out to be damaged, of all others anew."""
         while (wrote := self._reading().written(self.platform.spark, splits, place)).faults:
             self._refused |= wrote.faults
             splits = [part for part in splits if part.file_id not in self._refused]
             if not splits:
-                raise refusal({names[file_id]: fault for file_id, fault in wrote.faults.items()}, self._mapping)
+                return Written([], {}, {})
         return wrote
 
     def _reconciled(
@@ -161,7 +164,7 @@ class IngestWork(Work):
         return Counts(found.n_lines)
 
     def _check_unchanged(self, files: Sequence[LandedFile]) -> None:
-        """Raises Infrastructure: a file was written to while it was read."""
+        """Raises Infrastructure: a file was written to, or taken away, while it was read."""
         if changed := changed_since(files):
             raise Infrastructure(
                 f"Files changed while they were read: {changed[:_SHOWN]}. Nothing was released; run again when they "

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 
@@ -79,7 +80,8 @@ def landed_dates(landing: Path, mapping: SourceMapping) -> list[date]:
     Raises:
         BadInput: the folder does not exist, or holds no file of the source.
     """
-    days = (_nominal_date(path, mapping) for path in _landed_paths(landing, mapping))
+    names = (path.relative_to(landing) for path in _landed_paths(landing, mapping))
+    days = (_nominal_date(name, mapping) for name in names)
     return [day for day in days if day]
 
 
@@ -98,8 +100,10 @@ def _landed_paths(landing: Path, mapping: SourceMapping) -> list[Path]:
     return paths
 
 
-def _nominal_date(path: Path, mapping: SourceMapping) -> date | None:
-    found = re.search(mapping.files.date_pattern, path.name) if mapping.files.date_pattern else None
+def _nominal_date(name: Path, mapping: SourceMapping) -> date | None:
+    """The date in the name of a file, or else in those of its folders below landing."""
+    pattern = mapping.files.date_pattern
+    found = (re.search(pattern, name.name) or re.search(pattern, name.as_posix())) if pattern else None
     try:
         return date.fromisoformat(found["date"]) if found else None
     except ValueError:
@@ -116,7 +120,8 @@ def waiting_files(landing: Path, mapping: SourceMapping) -> list[str]:
 
 
 def _fits(name: Path, mapping: SourceMapping) -> bool:
-    return any(name.match(pattern) for pattern in {mapping.files.pattern, mapping.files.pattern.removeprefix("**/")})
+    """Whether a path is like the source's, however deep below the folders that its pattern names."""
+    return fnmatchcase(name.as_posix(), mapping.files.pattern.replace("**/", "*"))
 
 
 def changed_since(files: Sequence[LandedFile]) -> list[str]:
@@ -139,7 +144,7 @@ def _is_finished(path: Path, landing: Path) -> bool:
 
 
 def _landed(path: Path, landing: Path, mapping: SourceMapping, known: Mapping[tuple[str, int, int], str]) -> LandedFile:
-    file_date = _nominal_date(path, mapping)
+    file_date = _nominal_date(path.relative_to(landing), mapping)
     facts, name = path.stat(), path.relative_to(landing).as_posix()
     if file_id := known.get((name, facts.st_size, facts.st_mtime_ns)):
         return LandedFile(path, name, file_id, facts.st_size, file_date, facts.st_mtime_ns)

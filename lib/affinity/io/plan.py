@@ -11,7 +11,7 @@ from typing import Any
 from affinity.core.errors import BadInput, NotYet
 from affinity.core.settings import Settings
 from affinity.core.source import SourceMapping
-from affinity.core.vocabulary import COUNTING, Feed, FileState, Status
+from affinity.core.vocabulary import COUNTING, Disposition, Feed, FileState, Status
 from affinity.io.config import Config, load_source, validated
 from affinity.io.files import layouts, refusal
 from affinity.io.job import Job, Kind
@@ -131,10 +131,11 @@ def _plan_ingest(question: _Question) -> Plan:
     own = layouts(found.new, mapping) if mapping.has(job.feed) else {}
     faults = {file_id: layout.fault for file_id, layout in own.items() if layout.fault}
     names = {file.file_id: file.name for file in found.new}
-    if faults and len(faults) == len(found.new):
-        raise refusal({names[file_id]: fault for file_id, fault in faults.items()}, mapping)
     refused_before = {row["file_id"]: row["reason"] for row in noted if row["state"] == FileState.REFUSED}
+    if faults and len(faults) == len(found.new) and not noted:
+        raise refusal({names[file_id]: fault for file_id, fault in faults.items()}, mapping)
     found = found.without({file_id for file_id, fault in faults.items() if refused_before.get(file_id) == fault})
+    own = {file.file_id: own[file.file_id] for file in found.new if file.file_id in own}
     inputs = {
         "files": sorted(file.file_id for file in found.new),
         "supersedes": found.supersedes,
@@ -209,7 +210,7 @@ def _plan_as_of(question: _Question) -> Plan:
         raise BadInput(f"Job {job.name} makes one slice per date: pass --as-of YYYY-MM-DD.")
     as_of = request.as_of
     events = [row for row in question.manifest if row["feed"] == Feed.EVENTS and row["state"] != FileState.REFUSED]
-    check_as_of(as_of, landed_days(events))
+    check_as_of(as_of, landed_days(events) or _event_days(question))
     attempts = question.attempts()
     models = _models(question, as_of, attempts)
     tables = [spec for spec in job.reads if isinstance(spec, TableSpec)]
@@ -218,6 +219,13 @@ def _plan_as_of(question: _Question) -> Plan:
     plan = question.plan(inputs, manifest=question.manifest, models=models)
     status, reason = _standing(plan, as_of, attempts)
     return replace(plan, status=status, reason=reason)
+
+
+def _event_days(question: _Question) -> list[date]:
+    """The days of accepted events, where no file has a date of its own."""
+    version = question.releases.version(ops.DISPOSITIONS)
+    rows = [] if version is None else question.platform.ops.read(ops.DISPOSITIONS, version)
+    return [row["event_date"] for row in rows if row["disposition"] == Disposition.ACCEPTED]
 
 
 def check_as_of(as_of: date, days: Sequence[date]) -> None:

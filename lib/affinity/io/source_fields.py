@@ -112,7 +112,7 @@ def _of_events(feed: EventFeed) -> dict[str, Sequence[str | None]]:
         "event_ts": feed.ts_columns,
         "event_date": (),
         "event_type": tuple(dict.fromkeys(ruled)),
-        "event_id": (feed.event_id,),
+        "event_id": feed.id_columns,
     } | {name: (getattr(feed, name),) for name in plain}
 
 

@@ -9,6 +9,7 @@ from affinity.core.source import Subject
 
 KEY_VERSION = "1"
 _MIN_KEY_BYTES = 32
+_SMALL = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")  # as every reader has it
 
 
 def read_key(key_file: str | Path) -> bytes:
@@ -60,7 +61,7 @@ def canonical_text(raw: str, subject: Subject) -> str:
     """
     trimmed = raw.strip(" ")
     if subject.canonical == "lowercase":
-        return trimmed.lower()
+        return trimmed.translate(_SMALL)
     whole, _, fraction = trimmed.partition(".")
     if subject.canonical == "integer" and whole.isascii() and whole.isdecimal() and not fraction.strip("0"):
         return whole

@@ -129,13 +129,14 @@ def told_lines(data: bytes, starts: np.ndarray) -> np.ndarray:
     return told
 
 
-def text_blocks(part: Split, *, has_header: bool) -> Iterator[pa.Table]:
+def text_blocks(part: Split, *, has_header: bool, encoding: str = "utf-8") -> Iterator[pa.Table]:
     """The lines of a split of text that say something: ``line_no`` (from 1), ``line`` and ``is_text``.
 
     The header is no line. ``is_text`` is false where bytes are no UTF-8; such a line comes with replacements.
     """
     line_no = part.first_line
-    for data in chunks(part):
+    for landed in chunks(part):
+        data = landed if encoding == "utf-8" else landed.decode(encoding, "replace").encode()
         starts = line_starts(data)
         numbers = np.arange(line_no, line_no + len(starts) - 1)
         line_no += len(numbers)

@@ -88,6 +88,8 @@ def _as_text(name: str, kind: pa.DataType) -> str:
         return f"strftime({name}, '%Y-%m-%dT%H:%M:%S.%f{'Z' if kind.tz else ''}')"
     if pa.types.is_nested(kind):
         return f"CAST(to_json({name}) AS VARCHAR)"
+    if pa.types.is_floating(kind):  # 16.0 and 16 are one, in whichever type a writer kept them
+        return f"regexp_replace(CAST({name} AS VARCHAR), '\\.0$', '')"
     return f"CAST({name} AS VARCHAR)"
 
 

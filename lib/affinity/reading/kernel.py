@@ -1,7 +1,7 @@
 """The reader of one process: splits in, typed rows out, with people as tokens before anything leaves it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -14,7 +14,7 @@ from affinity.core.source import SourceMapping
 from affinity.core.vocabulary import Feed
 from affinity.privacy.masks import masked, shown
 from affinity.privacy.tokens import read_key, token
-from affinity.reading.blocks import BLOCK_BYTES, parquet_blocks, text_blocks
+from affinity.reading.blocks import BLOCK_BYTES, Unreadable, parquet_blocks, text_blocks
 from affinity.reading.fields import as_texts, fields, split_quoted
 from affinity.reading.queries import COLUMNS, FLAGS, query
 from affinity.reading.spelling import MACROS, quoted
@@ -58,10 +58,10 @@ class Reader:
     _connection: duckdb.DuckDBPyConnection = field(init=False)
 
     def __post_init__(self) -> None:
-        self._connection = duckdb.connect(config={"threads": 1, "memory_limit": "2GB"})
+        self._connection = duckdb.connect(config={"threads": 1, "memory_limit": "2GB", "temp_directory": ""})
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.execute(MACROS)
-        tokenise = _tokeniser(read_key(self.key_file))
+        tokenise = _tokeniser(read_key(self.key_file), [self.mapping.subject.kind] if self.mapping.subject else [])
         self._connection.create_function("token", tokenise, ["VARCHAR", "VARCHAR"], "VARCHAR", type=PythonUDFType.ARROW)
         self._connection.create_function("masked", masked, ["VARCHAR"], "VARCHAR")
         self._connection.create_function("shown", shown, ["VARCHAR"], "VARCHAR")
@@ -108,7 +108,8 @@ class Reader:
         if layout.format == "parquet":
             blocks = parquet_blocks(part)
         else:
-            blocks = text_blocks(part, has_header=layout.format == "csv" and layout.header)
+            has_header = layout.format == "csv" and layout.header
+            blocks = text_blocks(part, has_header=has_header, encoding=layout.encoding)
         return ((part, block) for block in blocks)
 
     def _rows(self, blocks: Sequence[tuple[Split, pa.Table]], columns: Sequence[str]) -> pa.Table:
@@ -118,6 +119,8 @@ class Reader:
         try:
             rows = self._asked(pa.concat_tables(numbered), columns, self._query)
         except duckdb.Error as error:  # its text may hold a line
+            if self.mapping.files.format == "parquet":
+                raise Unreadable(f"it has a column of a type that cannot be read ({type(error).__name__})") from None
             names = sorted({Path(part.path).name for part, _block in blocks})
             raise RuntimeError(f"The lines of {names[:5]} could not be read: {type(error).__name__}.") from None
         file_ids = pa.array([part.file_id for part, _block in blocks], pa.string())
@@ -153,7 +156,8 @@ def _together(parts: Iterable[Iterator[tuple[Split, pa.Table]]]) -> Iterator[lis
     n_bytes = 0
     for part in parts:
         for split, block in part:
-            if held and n_bytes + block.nbytes > BLOCK_BYTES:
+            is_other = bool(held) and block.schema != held[-1][1].schema  # a column of Parquet may change its type
+            if held and (is_other or n_bytes + block.nbytes > BLOCK_BYTES):
                 yield held
                 held, n_bytes = [], 0
             if len(block):
@@ -163,14 +167,14 @@ def _together(parts: Iterable[Iterator[tuple[Split, pa.Table]]]) -> Iterator[lis
         yield held
 
 
-def _tokeniser(key: bytes) -> Callable[[pa.Array, pa.Array], pa.Array]:
-    """Tokens of (kind, canonical id), remembered while they are few: people come back within a log."""
+def _tokeniser(key: bytes, people: Collection[str]) -> Callable[[pa.Array, pa.Array], pa.Array]:
+    """Tokens of (kind, canonical id); those of people are remembered while they are few: they come back in a log."""
     remembered: dict[str, dict[str, str]] = {}
 
     def tokenise(kinds: pa.Array, ids: pa.Array) -> pa.Array:
         asked = ids.to_pylist()
         kind = kinds[0].as_py() if asked else ""  # a constant of the query
-        known = remembered.setdefault(kind, {})
+        known = remembered.setdefault(kind, {}) if kind in people else {}
         if len(known) > _MAX_REMEMBERED:
             known.clear()
         for raw in asked:

@@ -1,7 +1,8 @@
 """What a file itself says of its layout, beside what its mapping says; told from its beginning alone."""
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,8 @@ class OwnLayout:
 
 def own_layout(path: Path, mapping: SourceMapping) -> OwnLayout:
     """Look at a file: its header, its schema, or the keys of its first lines."""
+    if not path.stat().st_size:
+        return OwnLayout(mapping.files.columns)
     looks = {"csv": _of_csv, "jsonl": _of_jsonl, "parquet": _of_parquet}
     return looks[mapping.files.format](path, mapping)
 
@@ -41,9 +44,9 @@ def own_layout(path: Path, mapping: SourceMapping) -> OwnLayout:
 def _of_csv(path: Path, mapping: SourceMapping) -> OwnLayout:
     layout = mapping.files
     if not layout.header:
-        text, fault = _text(path)
+        text, fault = _text(path, mapping.files.encoding)
         return OwnLayout(layout.columns, fault=fault)
-    text, fault = _text(path)
+    text, fault = _text(path, mapping.files.encoding)
     first = next((line for line in text.split("\n") if line.strip()), None)
     if fault or first is None:  # an empty file has no header, and says nothing
         return OwnLayout(layout.columns, fault=fault)
@@ -82,35 +85,51 @@ def _compared(got: Sequence[str], mapping: SourceMapping) -> OwnLayout:
 
 def _of_jsonl(path: Path, mapping: SourceMapping) -> OwnLayout:
     """A key may be missing in a line; the time in all of the first lines, or a key twice in one, is no such log."""
-    text, fault = _text(path)
+    text, fault = _text(path, mapping.files.encoding)
     if fault:
         return OwnLayout((), fault=fault)
-    objects = [keys for line in text.split("\n")[:_SAMPLE_LINES] if (keys := _keys(line)) is not None]
+    objects = [found for line in text.split("\n")[:_SAMPLE_LINES] if (found := _object(line)) is not None]
     wanted = mapping.files.columns
     roots = {name.split(".")[0] for name in wanted}
-    seen = {key for keys in objects for key in keys}
-    missing = tuple(name for name in wanted if name.split(".")[0] not in seen) if objects else ()
-    extra = tuple(sorted(seen - roots))
-    clash = next((sorted(keys) for keys in objects if len({key.lower() for key in keys}) < len(keys)), None)
+    seen = {path for found in objects for path in _paths(found)}
+    missing = tuple(name for name in wanted if name not in seen) if objects else ()
+    extra = tuple(sorted(path for path in seen if "." not in path and path not in roots))
+    clash = next((twice for found in objects if (twice := _twice(found, roots))), None)
     if clash:
-        fault = f"a line has a key twice, upper and lower case being one (its keys: {clash})"
+        fault = f"a line has {clash} twice, upper and lower case being one"
     times = mapping.events.ts_columns if mapping.events else ()
     if len(objects) >= _ENOUGH and any(name in missing for name in times):
         fault = f"none of its first {len(objects)} lines has {[n for n in times if n in missing]} (got {sorted(seen)})"
     return OwnLayout(wanted, missing, extra, fault)
 
 
-def _keys(line: str) -> list[str] | None:
-    """The keys of an object, also those that come twice; None where the line is none."""
-    depth: list[list[str]] = []
+class _Object(list[tuple[str, object]]):
+    """An object of JSON as its pairs, also those that come twice."""
+
+
+def _object(line: str) -> _Object | None:
+    """The object that a line is; None where it is none."""
     try:
-        whole = json.loads(line, object_pairs_hook=lambda pairs: depth.append([key for key, _value in pairs]))
+        whole = json.loads(line, object_pairs_hook=_Object)
     except (ValueError, RecursionError):
         return None
-    return depth[-1] if depth and whole is None and line.lstrip().startswith("{") else None
+    return whole if isinstance(whole, _Object) else None
 
 
-def _text(path: Path) -> tuple[str, str | None]:
+def _paths(found: _Object, above: str = "") -> Iterator[str]:
+    """The names of all values, a.b for b within a."""
+    for key, value in found:
+        yield above + key
+        if isinstance(value, _Object):
+            yield from _paths(value, f"{above}{key}.")
+
+
+def _twice(found: _Object, wanted: Collection[str]) -> list[str]:
+    keys = Counter(key.lower() for key, _value in found)
+    return sorted(name for name in wanted if keys[name.lower()] > 1)
+
+
+def _text(path: Path, encoding: str) -> tuple[str, str | None]:
     """The beginning of a file as text, of which the last line may be cut; and why it is none."""
     try:
         data = beginning(path)
@@ -118,4 +137,4 @@ def _text(path: Path) -> tuple[str, str | None]:
         return "", str(unreadable)
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in data[:200]:
         return "", "it is no UTF-8 (UTF-16, or no text at all); expected UTF-8"
-    return data.decode("utf-8-sig", "replace"), None
+    return data.decode("utf-8-sig" if encoding == "utf-8" else encoding, "replace"), None

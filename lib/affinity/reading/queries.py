@@ -88,6 +88,7 @@ class Columns:
     """The columns of a mapping as SQL."""
 
     def __init__(self, mapping: SourceMapping) -> None:
+        self._decimal = mapping.files.decimal
         self._places = {name: f"v{number}" for number, name in enumerate(mapping.files.columns)}
 
     def text(self, column: str | None) -> str:
@@ -100,7 +101,13 @@ class Columns:
 
     def number(self, column: str | None) -> str:
         """The amount that a column says."""
-        return f"number({self.told(column)})" if column else "CAST(NULL AS DECIMAL(18, 4))"
+        if column is None:
+            return "CAST(NULL AS DECIMAL(18, 4))"
+        return f"{'number' if self._decimal == '.' else 'comma_number'}({self.told(column)})"
+
+    def identity(self, columns: Sequence[str]) -> str:
+        """The values of the columns as one id; null where one of them is blank, or where there are none."""
+        return f" || {quoted(SEPARATOR)} || ".join(self.told(column) for column in columns) or _NULL
 
     def joined(self, columns: Sequence[str]) -> str:
         """Several columns as one text, with a space between; null where one is empty."""
@@ -169,7 +176,7 @@ FROM (
         {_person(mapping)},
         {said} AS said_ts,
         {_event_type(columns, feed)} AS event_type,
-        {columns.told(feed.event_id)} AS native_id,
+        {columns.identity(feed.id_columns)} AS native_id,
         {columns.text(feed.order_id)} AS order_id,
         {columns.text(feed.item_id)} AS item_id,
         {_quantity(columns, feed)} AS quantity,
@@ -238,7 +245,7 @@ def _line_id(mapping: SourceMapping, feed: EventFeed) -> str:
     of_line = f"sha256({of_line})"
     if feed.event_id is None:
         return of_line
-    return f"CASE WHEN {columns.told(feed.event_id)} IS NULL THEN {of_line} END"
+    return f"CASE WHEN {columns.identity(feed.id_columns)} IS NULL THEN {of_line} END"
 
 
 _PLACE = "row_number() OVER (PARTITION BY file_no, event_id ORDER BY line_no)"
@@ -261,9 +268,9 @@ def _event_id(mapping: SourceMapping, feed: EventFeed, *, numbers_lines: bool) -
 
 
 def _currency(columns: Columns, mapping: SourceMapping, feed: EventFeed) -> str:
-    priced = columns.told(feed.unit_price or feed.amount)
+    priced = columns.number(feed.unit_price or feed.amount)
     stated = quoted(mapping.currency) if mapping.currency else _NULL
-    return f"CASE WHEN number({priced}) IS NOT NULL THEN coalesce({columns.told(feed.currency)}, {stated}) END"
+    return f"CASE WHEN {priced} IS NOT NULL THEN coalesce({columns.told(feed.currency)}, {stated}) END"
 
 
 def _event_type(columns: Columns, feed: EventFeed) -> str:
@@ -421,6 +428,8 @@ def _sales(mapping: SourceMapping, feed: ItemFeed, zone: str) -> str:
     events = event_feed(mapping)
     misplaced = " OR ".join(f"coalesce({condition}, false)" for condition in _time_conditions(events).values())
     is_sale = f"event_type = {quoted(EventType.PURCHASE)} AND quantity > 0 AND coalesce(unit_price, said_amount) > 0"
+    if mapping.currency:  # a price of another currency is none of this catalogue
+        is_sale += f" AND coalesce(currency, {quoted(mapping.currency)}) = {quoted(mapping.currency)}"
     return f"""
 SELECT * EXCLUDE (description), event_ts AS observed_ts, event_date AS observed_date,
     {Columns(mapping).told(feed.description)} AS description

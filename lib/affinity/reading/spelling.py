@@ -3,7 +3,8 @@
 from affinity.core.source import Subject
 
 UTC = "UTC"
-NOBODY = ("", "null", "none", "nan", "undefined")
+NOBODY = ("", "null", "none", "nan", "undefined", "n/a", "-", "\\n", "(not set)")
+_CAPITALS, _SMALL = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"
 # After the day that stands for unreadable times, wherever the business is; a clock that counts from zero shows itself.
 _FIRST = "TIMESTAMPTZ '1970-01-03 00:00:00+00'"
 # Past the last year that a clock of nanoseconds holds nobody can read a time but few: milliseconds taken for seconds.
@@ -17,6 +18,8 @@ _HAS_ZONE = rf":\d{{2}}(\.\d+)?{_ZONE}$"
 MACROS = f"""
 CREATE MACRO told(x) AS nullif(trim(x), '');
 CREATE MACRO number(x) AS CASE WHEN NOT contains(x, '_') THEN TRY_CAST(x AS DECIMAL(18, 4)) END;
+CREATE MACRO comma_number(x) AS
+    number(replace(replace(regexp_replace(x, '[ \u00a0\u202f€$£]', '', 'g'), '.', ''), ',', '.'));
 CREATE MACRO plausible(ts) AS CASE WHEN ts >= {_FIRST} AND ts < {_LAST} THEN ts END;
 CREATE MACRO wall_to_utc(wall, zone) AS
     CASE WHEN timezone(zone, timezone(zone, wall) - INTERVAL 1 HOUR) = wall
@@ -43,6 +46,8 @@ def ts(text: str, spelling: str, zone: str) -> str:
     """
     if spelling == "epoch_seconds":
         return f"epoch_ts({text}, 1)"
+    if spelling == "epoch_micros":
+        return f"epoch_ts({text}, 1000000)"
     if spelling == "epoch_millis":
         return f"epoch_ts({text}, 1000)"
     if spelling == "iso8601":
@@ -59,12 +64,14 @@ def local_date(moment: str, zone: str) -> str:
 
 
 def canonical_id(text: str, subject: Subject) -> str:
-    """The one spelling of an id: trimmed; blank, ``null``, ``none``, ``nan`` and ``undefined`` are nobody."""
+    """The one spelling of an id: trimmed; blanks and the words of ``NOBODY`` are nobody."""
     trimmed = f"trim({text})"
     spellings = {
         "integer": f"regexp_replace({trimmed}, '^(\\d+)\\.0*$', '\\1')",
-        "lowercase": f"lower({trimmed})",
+        "lowercase": f"translate({trimmed}, '{_CAPITALS}', '{_SMALL}')",
         "verbatim": trimmed,
     }
-    nobody = " ".join(f"WHEN {quoted(word)} THEN NULL" for word in NOBODY)  # IN of so many would be a join
+    nobody = " ".join(
+        f"WHEN {quoted(word)} THEN NULL" for word in (*NOBODY, *subject.nobody)
+    )  # IN of so many would be a join
     return f"CASE lower({trimmed}) {nobody} ELSE {spellings[subject.canonical]} END"

@@ -36,7 +36,7 @@ def columns_at_fault(feed: EventFeed) -> dict[Defect, str]:
         Defect.PRICE_NOT_POSITIVE: price,
         Defect.AMOUNT_INVALID: price,
         Defect.DESCRIPTION_MISSING: feed.description,
-        Defect.EVENT_ID_MISSING: feed.event_id,
+        Defect.EVENT_ID_MISSING: feed.id_columns[0] if feed.id_columns else None,
     }
     return {defect: column for defect, column in named.items() if column}
 
