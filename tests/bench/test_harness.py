@@ -102,7 +102,8 @@ def test_table_is_markdown() -> None:
 
 def test_unknown_row_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["hole_chain"]) == 2
-    assert "there are: shop_realism, simulate, whole_chain" in capsys.readouterr().err
+    known = "ingest_csv, ingest_json, ingest_shapes, shop_realism, simulate, whole_chain"
+    assert f"there are: {known}" in capsys.readouterr().err
 
 
 def test_limits_of_the_machine_are_positive(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A driver that upserts what its files say and replaces its slice, beside another: ``slices.py FOLDER LANDING AS_OF``."""
+"""A driver that upserts what its files say and replaces a slice, beside another: ``slices.py FOLDER LANDING AS_OF``."""
 
 import sys
 from datetime import date

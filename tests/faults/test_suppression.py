@@ -4,8 +4,9 @@ import io
 import sys
 
 import pytest
+from deltalake import DeltaTable
 
-from affinity.core.errors import ExitCode
+from affinity.core.errors import ExitCode, Infrastructure
 from affinity.io.suppression import suppressed_files
 from affinity.jobs import cli
 from affinity.tables import bronze, ops, silver
@@ -46,3 +47,15 @@ def test_events_of_an_erased_person_are_counted_and_not_kept(shop: Shop, monkeyp
     assert (balance["n_rows"], balance["n_accepted"], balance["n_filtered"]) == (3, 1, 2)
     (listed,) = shop.platform.ops.read(ops.SUPPRESSIONS)
     assert gone not in str(listed)
+
+
+def test_a_damaged_list_is_no_shorter_one(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    for person in ("12345", "12346"):
+        assert _suppress(shop, person, monkeypatch) == ExitCode.DONE
+    path = shop.platform.root.table(ops.SUPPRESSIONS)
+    commit = path / "_delta_log" / f"{2:020}.json"
+    assert commit.stat().st_size > 0
+    commit.write_bytes(b"")
+    assert DeltaTable(str(path)).to_pyarrow_table().num_rows == 1, "the control: one of the two would come back"
+    with pytest.raises(Infrastructure, match=f"ops.suppressions is damaged: .*{commit.name} is empty"):
+        suppressed_files(shop.platform.root)

@@ -134,7 +134,8 @@ def _plan_ingest(question: _Question) -> Plan:
     refused_before = {row["file_id"]: row["reason"] for row in noted if row["state"] == FileState.REFUSED}
     if faults and len(faults) == len(found.new) and not noted:
         raise refusal({names[file_id]: fault for file_id, fault in faults.items()}, mapping)
-    found = found.without({file_id for file_id, fault in faults.items() if refused_before.get(file_id) == fault})
+    same = {file_id for file_id, fault in faults.items() if refused_before.get(file_id) == fault}
+    found = found.without(same | _refused_alike(question, noted, mapping))
     own = {file.file_id: own[file.file_id] for file in found.new if file.file_id in own}
     inputs = {
         "files": sorted(file.file_id for file in found.new),
@@ -149,6 +150,13 @@ def _plan_ingest(question: _Question) -> Plan:
     status = Status.NOTHING_TO_DO if nothing else None
     more = {"manifest": known, "mapping": mapping, "arrivals": found, "layouts": own}
     return question.plan(inputs, **more, status=status, reason=nothing)
+
+
+def _refused_alike(question: _Question, noted: Sequence[Row], mapping: SourceMapping) -> set[str]:
+    """The files that were refused by this mapping and this code: the damage of some shows only when they are read."""
+    said = (question.config_digest(mapping), code_version())
+    alike = {row["run_id"] for row in question.attempts() if (row["config_digest"], row["code_version"]) == said}
+    return {row["file_id"] for row in noted if row["state"] == FileState.REFUSED and row["run_id"] in alike}
 
 
 def _asked_source(question: _Question) -> tuple[SourceMapping, Path]:
