@@ -160,8 +160,8 @@ def by_duckdb(landing: Path, form: str, table: str) -> Sample:
         connection.execute("SET TimeZone = 'UTC'")
         write_deltalake(table, connection.sql(f"{_PEER} {source}").to_arrow_reader(100_000))
         if form == "csv":
-            bad = connection.sql("SELECT DISTINCT 'unreadable' AS payload, line FROM reject_errors").to_arrow_table()
-            write_deltalake(table, bad.select(["payload"]), mode="append", schema_mode="merge")
+            bad = connection.sql("SELECT DISTINCT 'unreadable' AS payload, file_id, line FROM reject_errors")
+            write_deltalake(table, bad.to_arrow_table().select(["payload"]), mode="append", schema_mode="merge")
     return content(table)
 
 

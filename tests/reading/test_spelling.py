@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from affinity.core.source import Subject
-from affinity.privacy.tokens import canonical_text, token
+from affinity.privacy.tokens import canonical as spelled
+from affinity.privacy.tokens import token
 from tests.reading.logs import KEY, log, read_lines, said, utc
 
 LONDON, NEW_YORK = "Europe/London", "America/New_York"
@@ -147,7 +148,7 @@ def test_an_id_has_one_spelling(tmp_path: Path, canonical: str, text: str, expec
     (row,) = read_lines(log(subject__canonical=canonical), tmp_path, said(who=text))
     assert row["subject_key"] == token(KEY, "account", expected)
     subject = Subject.model_validate({"column": "who", "kind": "account", "canonical": canonical})
-    assert canonical_text(text, subject) == expected
+    assert spelled(text, subject) == expected
 
 
 def test_numbers_of_json_are_ids_like_their_text(tmp_path: Path) -> None:

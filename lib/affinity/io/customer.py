@@ -7,8 +7,7 @@ from affinity.core.source import SourceMapping, Subject
 from affinity.io.ask import ask, connect, query
 from affinity.io.ops import Row
 from affinity.io.root import Root
-from affinity.privacy.tokens import canonical_text, customer_id_of, read_key, token
-from affinity.reading.spelling import NOBODY
+from affinity.privacy.tokens import canonical, customer_id_of, read_key, token
 
 _CUSTOMER_ID = re.compile(r"c[0-9a-f]{24}")
 
@@ -77,10 +76,10 @@ def customer_id_for(root: Root, subject: Subject, raw: str) -> str:
     Raises:
         BadInput: the id is blank, or the key is missing.
     """
-    canonical = canonical_text(raw, subject)
-    if canonical.lower() in NOBODY:
+    spelled = canonical(raw, subject)
+    if spelled is None:
         raise BadInput("Standard input held no id; expected one line with the id as the source spells it.")
-    key = token(read_key(root.key_file), subject.kind, canonical)
+    key = token(read_key(root.key_file), subject.kind, spelled)
     sql = "SELECT customer_id FROM silver.identities WHERE subject_key = $key AND valid_to_date IS NULL"
     known = ask(root, sql, {"key": key})
     return str(known[0]["customer_id"]) if known else customer_id_of(key)

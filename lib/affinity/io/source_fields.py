@@ -8,8 +8,8 @@ from affinity.core.source import CustomerFeed, EventFeed, ItemFeed, SourceMappin
 from affinity.core.vocabulary import Feed
 from affinity.io.answers import text_of
 from affinity.privacy.masks import masked
+from affinity.privacy.tokens import canonical
 from affinity.reading.queries import CATEGORIES
-from affinity.reading.spelling import NOBODY
 from affinity.reading.verdicts import whole_line
 
 _SHOWN = 60
@@ -65,12 +65,13 @@ def _left_out(mapping: SourceMapping, feed: Feed, said: Said) -> Outcome:
     """What of the two that a description needs is not there: the one it is of, or its time."""
     if mapping.subject and feed is Feed.CUSTOMERS:
         what, whose = "person", mapping.subject.column
+        is_named = canonical(said.texts[whose], mapping.subject) is not None
     elif mapping.items and mapping.items.item_id:
         what, whose = "item", mapping.items.item_id
+        is_named = bool(said.texts[whose].strip())
     else:
         return Outcome("left out: no sale with a price")
-    text = said.texts[whose].strip().lower()
-    if text in NOBODY if feed is Feed.CUSTOMERS else not text:
+    if not is_named:
         return Outcome(f"left out: no {what} is named", (whose,), "an id")
     columns, spelling = _times(mapping, mapping.items if feed is Feed.ITEMS else mapping.customers)
     return Outcome("left out: no time", columns, f"{spelling} in {mapping.time_zone}")

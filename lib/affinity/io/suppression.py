@@ -11,8 +11,7 @@ from affinity.io.intact import check_intact
 from affinity.io.leases import leases
 from affinity.io.ops import OpsStore, current_version, now
 from affinity.io.root import Root
-from affinity.privacy.tokens import canonical_text, read_key, token
-from affinity.reading.spelling import NOBODY
+from affinity.privacy.tokens import canonical, read_key, token
 from affinity.tables import ops
 
 
@@ -26,7 +25,7 @@ def suppress(root: Root, subject: Subject, raw_ids: Iterable[str], reason: Suppr
         BadInput: no id was given.
         LeaseHeld: another process writes the list.
     """
-    spelled = {canonical_text(raw.strip(), subject) for raw in raw_ids if raw.strip().lower() not in NOBODY}
+    spelled = {canonical(raw.strip(), subject) for raw in raw_ids} - {None}
     if not spelled:
         raise BadInput("Standard input held no id; expected one id per line, as the source spells them.")
     key, at = read_key(root.key_file), now()

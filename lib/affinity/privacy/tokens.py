@@ -9,7 +9,8 @@ from affinity.core.source import Subject
 
 KEY_VERSION = "1"
 _MIN_KEY_BYTES = 32
-_SMALL = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")  # as every reader has it
+_SMALL = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
+NOBODY = frozenset(("", "null", "none", "nan", "undefined", "n/a", "-", "\\n", "(not set)"))
 
 
 def read_key(key_file: str | Path) -> bytes:
@@ -53,13 +54,17 @@ def token(key: bytes, kind: str, canonical_id: str) -> str:
     return hmac.digest(key, message, "sha256").hex()
 
 
-def canonical_text(raw: str, subject: Subject) -> str:
-    """The one spelling of an id that is not blank, as ``reading`` has it for columns.
+def canonical(raw: str, subject: Subject) -> str | None:
+    """The one spelling of an id as a column or a person gives it; null where it is blank or a word for nobody.
 
-    >>> canonical_text(" 17850.0 ", Subject(column="c", kind="customer", canonical="integer"))
-    '17850'
+    >>> subject = Subject(column="c", kind="customer", canonical="integer")
+    >>> canonical(" 17850.0 ", subject), canonical("NaN", subject)
+    ('17850', None)
     """
     trimmed = raw.strip(" ")
+    small = trimmed.lower()
+    if small in NOBODY or small in subject.nobody:
+        return None
     if subject.canonical == "lowercase":
         return trimmed.translate(_SMALL)
     whole, _, fraction = trimmed.partition(".")

@@ -15,11 +15,12 @@ import pyarrow.parquet as pq
 
 from affinity.reading.splits import Split
 
-BLOCK_BYTES = 24 * 1024 * 1024
+BLOCK_BYTES = 48 * 1024 * 1024
 MAX_LINE_BYTES = 16 * 1024 * 1024
 PARQUET_ROWS = 50_000
 _BEGINNING = 64 * 1024
 _NEWLINE = 10
+_PIECE_BYTES = 256 * 1024
 _BLANKS = b" \t\r\n\x0b\x0c"
 _IS_BLANK = np.isin(np.arange(256), np.frombuffer(_BLANKS, np.uint8))
 _BOM = b"\xef\xbb\xbf"
@@ -111,7 +112,9 @@ def line_starts(data: bytes) -> np.ndarray:
     Raises:
         Unreadable: a line is longer than any log's.
     """
-    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == _NEWLINE) + 1
+    raw = np.frombuffer(data, np.uint8)
+    pieces = range(0, max(len(raw), 1), _PIECE_BYTES)  # which a cache holds
+    ends = np.concatenate([np.flatnonzero(raw[at : at + _PIECE_BYTES] == _NEWLINE) + (at + 1) for at in pieces])
     if not len(ends) or ends[-1] != len(data):
         ends = np.append(ends, len(data))
     starts = np.concatenate(([0], ends))

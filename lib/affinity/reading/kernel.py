@@ -1,27 +1,28 @@
 """The reader of one process: splits in, typed rows out, with people as tokens before anything leaves it."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 from duckdb.func import PythonUDFType
 
 from affinity.core.source import SourceMapping
 from affinity.core.vocabulary import Feed
 from affinity.privacy.masks import masked, shown
-from affinity.privacy.tokens import read_key, token
+from affinity.privacy.tokens import read_key
 from affinity.reading.blocks import BLOCK_BYTES, Unreadable, parquet_blocks, text_blocks
 from affinity.reading.fields import as_texts, fields, split_quoted
-from affinity.reading.queries import COLUMNS, FLAGS, query
-from affinity.reading.spelling import MACROS, quoted
+from affinity.reading.people import FLAGS, PERSON, People, Tokens
+from affinity.reading.queries import COLUMNS, query
+from affinity.reading.spelling import MACROS
 from affinity.reading.splits import Split
 from affinity.reading.verdicts import Verdicts
 
-_MAX_REMEMBERED = 500_000
 _ARROW = {
     "string": pa.string(),
     "bigint": pa.int64(),
@@ -61,22 +62,16 @@ class Reader:
         self._connection = duckdb.connect(config={"threads": 1, "memory_limit": "2GB", "temp_directory": ""})
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.execute(MACROS)
-        tokenise = _tokeniser(read_key(self.key_file), [self.mapping.subject.kind] if self.mapping.subject else [])
-        self._connection.create_function("token", tokenise, ["VARCHAR", "VARCHAR"], "VARCHAR", type=PythonUDFType.ARROW)
+        tokens = Tokens(read_key(self.key_file))
+        self._connection.create_function(
+            "token", tokens.of_each, ["VARCHAR", "VARCHAR"], "VARCHAR", type=PythonUDFType.ARROW
+        )
         self._connection.create_function("masked", masked, ["VARCHAR"], "VARCHAR")
         self._connection.create_function("shown", shown, ["VARCHAR"], "VARCHAR")
-        if self.suppressed:
-            listed = ", ".join(map(quoted, self.suppressed))
-            self._connection.execute(
-                f"CREATE TABLE suppressed AS SELECT DISTINCT subject_key FROM read_parquet([{listed}])"
-            )
-        self._query = query(
-            self.mapping,
-            self.feed,
-            business_zone=self.business_zone,
-            numbers_lines=self.numbers_lines,
-            has_suppressed=bool(self.suppressed),
-        )
+        listed = [pq.read_table(path, columns=["subject_key"])["subject_key"] for path in self.suppressed]
+        suppressed = pa.chunked_array(listed, pa.string()).combine_chunks()
+        self._people = People(tokens, self.mapping, suppressed)
+        self._query = query(self.mapping, self.feed, business_zone=self.business_zone, numbers_lines=self.numbers_lines)
         self._verdicts = Verdicts(self.mapping, self.mapping.events) if self.mapping.events else None
         self._verdicts = self._verdicts if self.feed is Feed.EVENTS else None
         self._schema = pa.schema([(name, _ARROW[kind]) for name, kind in COLUMNS[self.feed].items()])
@@ -125,7 +120,9 @@ class Reader:
             raise RuntimeError(f"The lines of {names[:5]} could not be read: {type(error).__name__}.") from None
         file_ids = pa.array([part.file_id for part, _block in blocks], pa.string())
         rows = rows.append_column("file_id", file_ids.take(rows["file_no"].combine_chunks()))
-        for name, values in self._verdicts.of(rows[FLAGS]).items() if self._verdicts else ():
+        rows = self._people.named(rows) if PERSON in rows.column_names else rows
+        for name, values in self._verdicts.of(rows[FLAGS], rows["got"]).items() if self._verdicts else ():
+            rows = rows.drop_columns([name]) if name in rows.column_names else rows
             rows = rows.append_column(name, values)
         return rows.select(self._schema.names).cast(self._schema)
 
@@ -165,21 +162,3 @@ def _together(parts: Iterable[Iterator[tuple[Split, pa.Table]]]) -> Iterator[lis
                 n_bytes += block.nbytes
     if held:
         yield held
-
-
-def _tokeniser(key: bytes, people: Collection[str]) -> Callable[[pa.Array, pa.Array], pa.Array]:
-    """Tokens of (kind, canonical id); those of people are remembered while they are few: they come back in a log."""
-    remembered: dict[str, dict[str, str]] = {}
-
-    def tokenise(kinds: pa.Array, ids: pa.Array) -> pa.Array:
-        asked = ids.to_pylist()
-        kind = kinds[0].as_py() if asked else ""  # a constant of the query
-        known = remembered.setdefault(kind, {}) if kind in people else {}
-        if len(known) > _MAX_REMEMBERED:
-            known.clear()
-        for raw in asked:
-            if raw not in known:
-                known[raw] = token(key, kind, raw)
-        return pa.array([known[raw] for raw in asked], pa.string())
-
-    return tokenise

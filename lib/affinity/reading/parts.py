@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 _DAYS = ("file_date", "event_date")
+_ALL_DIFFERENT = ("event_id", "line_no", "payload")
 
 
 @dataclass
@@ -65,7 +66,7 @@ def write(tables: Iterable[pa.Table], folder: str, schema: pa.Schema) -> Part | 
         for table in tables:
             if writer is None:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                writer = pq.ParquetWriter(path, schema, compression="snappy")
+                writer = pq.ParquetWriter(path, schema, compression="snappy", use_dictionary=_repeated(schema))
             writer.write_table(table.select(schema.names).cast(schema))
             n_rows += len(table)
             _tally(table, tallies)
@@ -77,6 +78,11 @@ def write(tables: Iterable[pa.Table], folder: str, schema: pa.Schema) -> Part | 
     if writer is None:
         return None
     return Part(str(path), path.stat().st_size, _stats(n_rows, days), n_rows, dict(tallies))
+
+
+def _repeated(schema: pa.Schema) -> list[str]:
+    """The columns whose values come again, so that a dictionary of them is worth while."""
+    return [name for name in schema.names if name not in _ALL_DIFFERENT]
 
 
 class _Days:

@@ -1,14 +1,16 @@
 """A source mapping as SQL: from fields by name to the rows of bronze, or to what files say of items and customers.
 
 Every query reads ``fields``: ``file_no, file_date, line_no, is_whole, shape, whole_line, fault`` and one text ``v0, v1,
-…`` per column of the mapping; it gives ``file_no``, for which the reader puts ``file_id``.
+…`` per column of the mapping; it gives ``file_no``, for which the reader puts ``file_id``, and of events and customers
+``person``, the id as it stands, for which it puts kind and token.
 """
 
 from collections.abc import Mapping, Sequence
 
 from affinity.core.source import MAX_CATEGORIES, CustomerFeed, EventFeed, ItemFeed, SourceMapping
 from affinity.core.vocabulary import Defect, EventType, Feed
-from affinity.reading.spelling import canonical_id, local_date, quoted, ts
+from affinity.reading.people import FLAGS
+from affinity.reading.spelling import local_date, quoted, ts
 from affinity.reading.verdicts import bit, columns_at_fault, rejecting
 
 SEPARATOR = "\x1f"
@@ -52,7 +54,6 @@ ITEM_COLUMNS = {
     **dict.fromkeys(CATEGORIES, "string"),
     "is_recommendable": "boolean",
 }
-FLAGS = "flags"
 # The others follow from the flags and the file alone.
 _BY_QUERY = (
     "file_date",
@@ -61,8 +62,6 @@ _BY_QUERY = (
     "event_type",
     "event_ts",
     "event_date",
-    "subject_kind",
-    "subject_key",
     "order_id",
     "item_id",
     "quantity",
@@ -120,25 +119,21 @@ def query(
     *,
     business_zone: str,
     numbers_lines: bool = True,
-    has_suppressed: bool = True,
 ) -> str:
     """The rows that ``fields`` make for a feed, with the columns of ``COLUMNS`` but what follows from flags and file.
 
     Without ``numbers_lines`` equal lines have one ``event_id``, the digest of the line: ``repeated.numbered`` is next.
-    With ``has_suppressed`` there is a table ``suppressed`` with the ``subject_key`` of people who are not to be kept.
     """
-    is_suppressed = _IS_SUPPRESSED if has_suppressed else "false"
     if feed is Feed.EVENTS:
-        return _events(mapping, business_zone, is_suppressed, numbers_lines=numbers_lines)
-    return _items(mapping, business_zone) if feed is Feed.ITEMS else _customers(mapping, business_zone, is_suppressed)
+        return _events(mapping, business_zone, numbers_lines=numbers_lines)
+    return _items(mapping, business_zone) if feed is Feed.ITEMS else _customers(mapping, business_zone)
 
 
-def _events(mapping: SourceMapping, zone: str, is_suppressed: str, *, numbers_lines: bool) -> str:
+def _events(mapping: SourceMapping, zone: str, *, numbers_lines: bool) -> str:
     feed = event_feed(mapping)
     own = {
         "event_id": _event_id(mapping, feed, numbers_lines=numbers_lines),
-        **{name: f"CASE WHEN NOT is_suppressed THEN {name} END" for name in _OF_A_PERSON},
-        "amount": "CASE WHEN NOT is_suppressed THEN TRY_CAST(amount_wide AS DECIMAL(18, 4)) END",
+        "amount": "TRY_CAST(amount_wide AS DECIMAL(18, 4))",
     }
     listed = ", ".join(f"{own[name]} AS {name}" if name in own else name for name in _BY_QUERY)
     is_repeated = _is_repeated(feed, numbers_lines=numbers_lines)
@@ -146,16 +141,11 @@ def _events(mapping: SourceMapping, zone: str, is_suppressed: str, *, numbers_li
     return f"""
 WITH typed AS ({_typed(mapping, feed, zone)}),
 judged AS (
-    SELECT *, {_amount(feed)} AS amount_wide, {is_repeated} AS is_repeated, {is_suppressed} AS is_suppressed FROM typed
+    SELECT *, {_amount(feed)} AS amount_wide, {is_repeated} AS is_repeated FROM typed
 ),
 flagged AS (SELECT *, {_flags(mapping, feed)} AS {FLAGS} FROM judged)
-SELECT file_no, {listed}, {FLAGS}, {_got(mapping, feed)} AS got FROM flagged{in_order}
+SELECT file_no, person, {listed}, {FLAGS}, {_got(mapping, feed)} AS got FROM flagged{in_order}
 """
-
-
-# Of somebody who is listed nothing is kept but that there was a line.
-_IS_SUPPRESSED = "coalesce(subject_key IN (SELECT subject_key FROM suppressed), false)"
-_OF_A_PERSON = ("subject_key", "order_id", "item_id", "quantity", "unit_price", "currency", "payload")
 
 
 def event_feed(mapping: SourceMapping) -> EventFeed:
@@ -213,13 +203,9 @@ def _said_amount(columns: Columns, feed: EventFeed) -> str:
 
 
 def _person(mapping: SourceMapping) -> str:
-    """Kind and token of the person's id; null where the source or the line names nobody."""
-    subject = mapping.subject
-    if subject is None:
-        return f"{_NULL} AS subject_kind, {_NULL} AS subject_key"
-    person = canonical_id(Columns(mapping).text(subject.column), subject)
-    kind = quoted(subject.kind)
-    return f"{kind} AS subject_kind, CASE WHEN is_whole THEN token({kind}, {person}) END AS subject_key"
+    """The text where the person's id belongs; null where there is none."""
+    text = Columns(mapping).text(mapping.subject.column if mapping.subject else None)
+    return f"CASE WHEN is_whole THEN {text} END AS person"
 
 
 def _payload(mapping: SourceMapping) -> str:
@@ -235,12 +221,12 @@ def _key(name: str) -> str:
 
 
 def _line_id(mapping: SourceMapping, feed: EventFeed) -> str:
-    """What tells a line without an id of its own from others: its kept columns, and tokens of the rest of it."""
+    """What tells a line without an id of its own from others: its kept columns, and a token of the rest of it."""
     columns = Columns(mapping)
-    spelled = [f"coalesce({columns.text(name)}, chr(0))" for name in mapping.kept_columns]
-    hidden = [f"coalesce({columns.text(name)}, chr(0))" for name in mapping.files.withheld]
+    spelled = {name: f"coalesce({columns.text(name)}, chr(0))" for name in mapping.files.columns}
+    hidden = [spelled[name] for name in mapping.files.columns if name not in mapping.kept_columns]
     withheld = [f"token('withheld', concat_ws({quoted(SEPARATOR)}, {', '.join(hidden)}))"] if hidden else []
-    whole = ", ".join([*spelled, "subject_key", *withheld])
+    whole = ", ".join([*(spelled[name] for name in mapping.kept_columns), *withheld])
     of_line = f"CASE WHEN is_whole THEN concat_ws({quoted(SEPARATOR)}, {whole}) ELSE token('line', whole_line) END"
     of_line = f"sha256({of_line})"
     if feed.event_id is None:
@@ -311,7 +297,6 @@ def _sum_of_bits(conditions: Mapping[Defect, str]) -> str:
 def _conditions(mapping: SourceMapping, feed: EventFeed) -> dict[Defect, str]:
     holds = {
         Defect.UNPARSABLE: "NOT is_whole",
-        Defect.SUBJECT_SUPPRESSED: "is_suppressed",
         Defect.EVENT_TS_INVALID: "event_ts IS NULL",
         Defect.EVENT_TYPE_UNKNOWN: "event_type IS NULL",
         **_time_conditions(feed),
@@ -320,8 +305,6 @@ def _conditions(mapping: SourceMapping, feed: EventFeed) -> dict[Defect, str]:
         holds[Defect.REPEATED_LINE] = "is_repeated"
     else:
         holds[Defect.EVENT_ID_MISSING] = "native_id IS NULL"
-    if mapping.subject:
-        holds[Defect.CUSTOMER_MISSING] = "subject_key IS NULL"
     if feed.description:
         holds[Defect.DESCRIPTION_MISSING] = "description IS NULL"
     ahead, late = holds.get(Defect.EVENT_TS_FUTURE, "false"), holds.get(Defect.EVENT_TS_LATE, "false")
@@ -438,20 +421,20 @@ WHERE {is_sale} AND NOT ({misplaced})
 """
 
 
-def _customers(mapping: SourceMapping, zone: str, is_suppressed: str) -> str:
+def _customers(mapping: SourceMapping, zone: str) -> str:
     feed = mapping.customers
     if feed is None:
         raise ValueError(f"{mapping.name} has no customers feed")
     columns = Columns(mapping)
     return f"""
-SELECT file_no, line_no, subject_key, subject_kind, observed_ts,
+SELECT file_no, line_no, person, observed_ts,
     {_observed_date(mapping, feed, zone)} AS observed_date,
     {columns.told(feed.country)} AS country, {columns.told(feed.tier)} AS tier
 FROM (
     SELECT *, {_person(mapping)}, {_observed_ts(mapping, feed)} AS observed_ts
     FROM fields WHERE is_whole
 )
-WHERE subject_key IS NOT NULL AND observed_ts IS NOT NULL AND NOT {is_suppressed}
+WHERE observed_ts IS NOT NULL
 """
 
 

@@ -1,10 +1,6 @@
 """How values are read out of text, as SQL: times, amounts and ids; null where a text says none."""
 
-from affinity.core.source import Subject
-
 UTC = "UTC"
-NOBODY = ("", "null", "none", "nan", "undefined", "n/a", "-", "\\n", "(not set)")
-_CAPITALS, _SMALL = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"
 # After the day that stands for unreadable times, wherever the business is; a clock that counts from zero shows itself.
 _FIRST = "TIMESTAMPTZ '1970-01-03 00:00:00+00'"
 # Past the last year that a clock of nanoseconds holds nobody can read a time but few: milliseconds taken for seconds.
@@ -61,17 +57,3 @@ def ts(text: str, spelling: str, zone: str) -> str:
 def local_date(moment: str, zone: str) -> str:
     """The day of a time in a zone."""
     return f"CAST(timezone({quoted(zone)}, {moment}) AS DATE)"
-
-
-def canonical_id(text: str, subject: Subject) -> str:
-    """The one spelling of an id: trimmed; blanks and the words of ``NOBODY`` are nobody."""
-    trimmed = f"trim({text})"
-    spellings = {
-        "integer": f"regexp_replace({trimmed}, '^(\\d+)\\.0*$', '\\1')",
-        "lowercase": f"translate({trimmed}, '{_CAPITALS}', '{_SMALL}')",
-        "verbatim": trimmed,
-    }
-    nobody = " ".join(
-        f"WHEN {quoted(word)} THEN NULL" for word in (*NOBODY, *subject.nobody)
-    )  # IN of so many would be a join
-    return f"CASE lower({trimmed}) {nobody} ELSE {spellings[subject.canonical]} END"

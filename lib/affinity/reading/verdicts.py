@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from affinity.core.source import DefectRule, EventFeed, SourceMapping
 from affinity.core.vocabulary import FILTERING, QUARANTINING, Defect, Disposition
 
+_FOR_THE_PERSON = pa.array([str(Defect.SUBJECT_SUPPRESSED), str(Defect.CUSTOMER_MISSING)])
 _PLACES = {defect: place for place, defect in enumerate(Defect)}
 
 
@@ -51,14 +53,19 @@ class Verdicts:
         )
         self._expected = _expected(mapping, feed)
 
-    def of(self, flags: pa.ChunkedArray) -> dict[str, pa.Array]:
-        """``defects, rejection, rejected_as, column_name, expected`` of each line."""
+    def of(self, flags: pa.ChunkedArray, got: pa.ChunkedArray) -> dict[str, pa.Array]:
+        """``defects, rejection, rejected_as, column_name, expected`` of each line, and what it ``got``.
+
+        Of a line that is rejected for the person nothing is shown, whatever else it may lack.
+        """
         found = flags.combine_chunks().dictionary_encode()
         verdicts = [self._verdict(bits) for bits in found.dictionary.to_pylist()]
         listed = pa.array([v["defects"] for v in verdicts], pa.list_(pa.string()))
         names = ("rejection", "rejected_as", "column_name", "expected")
         told = {name: pa.array([v[name] for v in verdicts], pa.string()) for name in names}
-        return {name: values.take(found.indices) for name, values in ({"defects": listed} | told).items()}
+        of_line = {name: values.take(found.indices) for name, values in ({"defects": listed} | told).items()}
+        is_hidden = pc.is_in(of_line["rejection"], value_set=_FOR_THE_PERSON)
+        return of_line | {"got": pc.if_else(is_hidden, None, got.combine_chunks())}
 
     def _verdict(self, bits: int) -> Mapping[str, object]:
         defects = [defect for defect in Defect if bits & bit(defect)]
