@@ -17,7 +17,7 @@ from affinity.privacy.masks import masked, shown
 from affinity.privacy.tokens import read_key
 from affinity.reading.blocks import BLOCK_BYTES, Unreadable, parquet_blocks, text_blocks
 from affinity.reading.fields import as_texts, fields, split_quoted
-from affinity.reading.people import FLAGS, PERSON, People, Tokens
+from affinity.reading.people import FLAGS, PERSON, People, tokens
 from affinity.reading.queries import COLUMNS, query
 from affinity.reading.spelling import MACROS
 from affinity.reading.splits import Split
@@ -62,15 +62,15 @@ class Reader:
         self._connection = duckdb.connect(config={"threads": 1, "memory_limit": "2GB", "temp_directory": ""})
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.execute(MACROS)
-        tokens = Tokens(read_key(self.key_file))
+        known = tokens(read_key(self.key_file))
         self._connection.create_function(
-            "token", tokens.of_each, ["VARCHAR", "VARCHAR"], "VARCHAR", type=PythonUDFType.ARROW
+            "token", known.of_each, ["VARCHAR", "VARCHAR"], "VARCHAR", type=PythonUDFType.ARROW
         )
         self._connection.create_function("masked", masked, ["VARCHAR"], "VARCHAR")
         self._connection.create_function("shown", shown, ["VARCHAR"], "VARCHAR")
         listed = [pq.read_table(path, columns=["subject_key"])["subject_key"] for path in self.suppressed]
         suppressed = pa.chunked_array(listed, pa.string()).combine_chunks()
-        self._people = People(tokens, self.mapping, suppressed)
+        self._people = People(known, self.mapping, suppressed)
         self._query = query(self.mapping, self.feed, business_zone=self.business_zone, numbers_lines=self.numbers_lines)
         self._verdicts = Verdicts(self.mapping, self.mapping.events) if self.mapping.events else None
         self._verdicts = self._verdicts if self.feed is Feed.EVENTS else None

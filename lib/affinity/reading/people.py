@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,7 +14,7 @@ from affinity.reading.verdicts import bit
 
 PERSON = "person"
 FLAGS = "flags"
-_MAX_REMEMBERED = 500_000
+_MAX_REMEMBERED = 300_000
 # Of somebody who is listed nothing is kept but that there was a line.
 _OF_A_PERSON = (
     "subject_key",
@@ -34,27 +34,30 @@ class Tokens:
     """Tokens under one key; those of the last ids are remembered, because people come back in a log."""
 
     key: bytes
-    _known: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    _known: dict[str, dict[str, str | None]] = field(default_factory=dict)
 
     def of(self, kind: str, texts: pa.Array, spelled: Callable[[str], str | None] = str) -> pa.Array:
         """The token of each text as it is ``spelled``; null for null."""
-        if len(self._known) > _MAX_REMEMBERED:
-            self._known.clear()
+        known = self._known.setdefault(kind, {})
+        if len(known) > _MAX_REMEMBERED:
+            known.clear()
         found = texts.dictionary_encode()
-        tokens = [self._token(kind, text, spelled) for text in found.dictionary.to_pylist()]
-        return pa.array(tokens, pa.string()).take(found.indices)
+        asked = found.dictionary.to_pylist()
+        for text in asked:
+            if text not in known:
+                said = spelled(text)
+                known[text] = None if said is None else token(self.key, kind, said)
+        return pa.array([known[text] for text in asked], pa.string()).take(found.indices)
 
     def of_each(self, kinds: pa.ChunkedArray, texts: pa.ChunkedArray) -> pa.Array:
         """``of`` as a function of a query, whose kind is a constant."""
         return self.of(kinds[0].as_py(), texts.combine_chunks()) if len(texts) else pa.nulls(0, pa.string())
 
-    def _token(self, kind: str, text: str, spelled: Callable[[str], str | None]) -> str | None:
-        try:
-            return self._known[kind, text]
-        except KeyError:
-            said = spelled(text)
-            found = self._known[kind, text] = None if said is None else token(self.key, kind, said)
-            return found
+
+@lru_cache(maxsize=2)
+def tokens(key: bytes) -> Tokens:
+    """The tokens under a key; a process reads many splits of one log."""
+    return Tokens(key)
 
 
 @dataclass(frozen=True)
