@@ -25,7 +25,7 @@ def suppress(root: Root, subject: Subject, raw_ids: Iterable[str], reason: Suppr
         BadInput: no id was given.
         LeaseHeld: another process writes the list.
     """
-    spelled = {canonical(raw.strip(), subject) for raw in raw_ids} - {None}
+    spelled = {said for raw in raw_ids if (said := canonical(raw.strip(), subject))}
     if not spelled:
         raise BadInput("Standard input held no id; expected one id per line, as the source spells them.")
     key, at = read_key(root.key_file), now()

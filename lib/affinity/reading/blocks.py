@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from affinity.reading.splits import Split
 
-BLOCK_BYTES = 48 * 1024 * 1024
+BLOCK_BYTES = 64 * 1024 * 1024
 MAX_LINE_BYTES = 16 * 1024 * 1024
 PARQUET_ROWS = 50_000
 _BEGINNING = 64 * 1024

@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
-from duckdb.func import PythonUDFType
+from duckdb.func import FunctionNullHandling, PythonUDFType
 
 from affinity.core.source import SourceMapping
 from affinity.core.vocabulary import Feed
@@ -66,6 +67,16 @@ class Reader:
         self._connection.create_function(
             "token", known.of_each, ["VARCHAR", "VARCHAR"], "VARCHAR", type=PythonUDFType.ARROW
         )
+        if self.mapping.subject:
+            of_person = partial(known.of_person, self.mapping.subject)
+            self._connection.create_function(
+                "person_token",
+                of_person,
+                ["VARCHAR"],
+                "VARCHAR",
+                type=PythonUDFType.ARROW,
+                null_handling=FunctionNullHandling.SPECIAL,
+            )
         self._connection.create_function("masked", masked, ["VARCHAR"], "VARCHAR")
         self._connection.create_function("shown", shown, ["VARCHAR"], "VARCHAR")
         listed = [pq.read_table(path, columns=["subject_key"])["subject_key"] for path in self.suppressed]

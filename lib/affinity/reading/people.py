@@ -1,13 +1,12 @@
 """From ids to tokens: what a query found of people, on its way to a table."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from affinity.core.source import SourceMapping
+from affinity.core.source import SourceMapping, Subject
 from affinity.core.vocabulary import Defect
 from affinity.privacy.tokens import canonical, token
 from affinity.reading.verdicts import bit
@@ -34,24 +33,28 @@ class Tokens:
     """Tokens under one key; those of the last ids are remembered, because people come back in a log."""
 
     key: bytes
-    _known: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    _known: dict[tuple[str, Subject | None], dict[str, str | None]] = field(default_factory=dict)
 
-    def of(self, kind: str, texts: pa.Array, spelled: Callable[[str], str | None] = str) -> pa.Array:
-        """The token of each text as it is ``spelled``; null for null."""
-        known = self._known.setdefault(kind, {})
+    def of(self, kind: str, texts: pa.Array, subject: Subject | None = None) -> pa.Array:
+        """The token of each text, where a subject is given of the id as that one spells it; null for null."""
+        known = self._known.setdefault((kind, subject), {})
         if len(known) > _MAX_REMEMBERED:
             known.clear()
         found = texts.dictionary_encode()
         asked = found.dictionary.to_pylist()
         for text in asked:
             if text not in known:
-                said = spelled(text)
+                said = canonical(text, subject) if subject else text
                 known[text] = None if said is None else token(self.key, kind, said)
         return pa.array([known[text] for text in asked], pa.string()).take(found.indices)
 
     def of_each(self, kinds: pa.ChunkedArray, texts: pa.ChunkedArray) -> pa.Array:
         """``of`` as a function of a query, whose kind is a constant."""
         return self.of(kinds[0].as_py(), texts.combine_chunks()) if len(texts) else pa.nulls(0, pa.string())
+
+    def of_person(self, subject: Subject, texts: pa.ChunkedArray) -> pa.Array:
+        """``of`` for a column with ids of people."""
+        return self.of(subject.kind, texts.combine_chunks(), subject)
 
 
 @lru_cache(maxsize=2)
@@ -73,10 +76,8 @@ class People:
 
         Columns in: ``person``, the id as it stands, and of events ``flags`` and ``got``.
         """
-        texts, subject = rows[PERSON].combine_chunks(), self.mapping.subject
-        keys = pa.nulls(len(rows), pa.string())
-        if subject is not None:
-            keys = self.tokens.of(subject.kind, texts, partial(canonical, subject=subject))
+        subject = self.mapping.subject
+        keys = self.tokens.of_person(subject, rows[PERSON]) if subject else pa.nulls(len(rows), pa.string())
         kinds = pa.repeat(pa.scalar(subject.kind if subject else None, pa.string()), len(rows))
         rows = rows.drop_columns([PERSON]).append_column("subject_kind", kinds).append_column("subject_key", keys)
         if FLAGS not in rows.column_names:

@@ -221,12 +221,13 @@ def _key(name: str) -> str:
 
 
 def _line_id(mapping: SourceMapping, feed: EventFeed) -> str:
-    """What tells a line without an id of its own from others: its kept columns, and a token of the rest of it."""
+    """What tells a line without an id of its own from others: its kept columns, and tokens of the rest of it."""
     columns = Columns(mapping)
-    spelled = {name: f"coalesce({columns.text(name)}, chr(0))" for name in mapping.files.columns}
-    hidden = [spelled[name] for name in mapping.files.columns if name not in mapping.kept_columns]
+    spelled = [f"coalesce({columns.text(name)}, chr(0))" for name in mapping.kept_columns]
+    person = [f"person_token({columns.text(mapping.subject.column)})"] if mapping.subject else []
+    hidden = [f"coalesce({columns.text(name)}, chr(0))" for name in mapping.files.withheld]
     withheld = [f"token('withheld', concat_ws({quoted(SEPARATOR)}, {', '.join(hidden)}))"] if hidden else []
-    whole = ", ".join([*(spelled[name] for name in mapping.kept_columns), *withheld])
+    whole = ", ".join([*spelled, *person, *withheld])
     of_line = f"CASE WHEN is_whole THEN concat_ws({quoted(SEPARATOR)}, {whole}) ELSE token('line', whole_line) END"
     of_line = f"sha256({of_line})"
     if feed.event_id is None:

@@ -7,7 +7,7 @@ from datetime import date
 from heapq import heapify, heapreplace
 from typing import Any
 
-SPLIT_BYTES = 32 * 1024 * 1024
+SPLIT_BYTES = 64 * 1024 * 1024
 # Packed text comes out several times as long; the work is in what comes out.
 _PACKED = 5
 
