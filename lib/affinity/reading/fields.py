@@ -1,6 +1,7 @@
 """From the lines of a block to one text per column of the mapping, as SQL over the table ``block``."""
 
 import csv
+import re
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -29,7 +30,11 @@ def _values(layout: FileLayout, found: dict[str, str]) -> str:
     )
 
 
-_BARE = "rtrim(line, chr(13) || chr(10))"
+# A line has one line feed, its end; trimming looks at every letter, and few logs have the returns of Windows.
+_BARE = (
+    "CASE WHEN ends_with(line, chr(13) || chr(10)) OR ends_with(line, chr(13)) THEN rtrim(line, chr(13) || chr(10)) "
+    "ELSE replace(line, chr(10), '') END"
+)
 _OF_LINE = f"""SELECT file_no, file_date, line_no, f IS NOT NULL AS is_whole,
     CASE WHEN f IS NULL THEN masked({_BARE}) END AS shape, CASE WHEN f IS NULL THEN {_BARE} END AS whole_line"""
 _NO_TEXT = "WHEN NOT is_text THEN 'bytes that are no UTF-8'"
@@ -96,14 +101,20 @@ def _as_text(name: str, kind: pa.DataType) -> str:
 def split_quoted(lines: pa.Array, layout: FileLayout) -> dict[str, pa.Array]:
     """``has_quotes`` of csv lines, and ``quoted_parts``: their fields; no fields where the quotes do not close."""
     marks = {layout.quote, layout.escape}
+    if not any(_occurs(mark, lines) for mark in marks):
+        return {"has_quotes": pa.repeat(False, len(lines)), "quoted_parts": pa.nulls(len(lines), pa.list_(pa.string()))}
     has_quotes = pc.match_substring(lines, layout.quote)
     for mark in marks - {layout.quote}:
         has_quotes = pc.or_(has_quotes, pc.match_substring(lines, mark))
-    if not pc.any(has_quotes).as_py():
-        return {"has_quotes": has_quotes, "quoted_parts": pa.nulls(len(lines), pa.list_(pa.string()))}
     parts = [split_line(line, layout) for line in lines.filter(has_quotes).to_pylist()]
     places = pc.if_else(has_quotes, pc.subtract(pc.cumulative_sum(has_quotes.cast(pa.int32())), 1), None)
     return {"has_quotes": has_quotes, "quoted_parts": pa.array(parts, pa.list_(pa.string())).take(places)}
+
+
+def _occurs(mark: str, lines: pa.Array) -> bool:
+    """Whether the text that the lines lie in has a mark anywhere."""
+    data = lines.buffers()[2]
+    return data is not None and re.search(re.escape(mark.encode()), data) is not None
 
 
 def split_line(line: str, layout: FileLayout) -> list[str]:
