@@ -174,6 +174,32 @@ def test_a_snapshot_needs_a_date_in_its_name_and_is_another_file_on_another_day(
     ]
 
 
+def test_a_name_that_says_no_date_where_it_should_is_refused(tmp_path: Path) -> None:
+    pattern = r"log-(?P<date>[\d-]+)\.jsonl"
+    names = ("log-2025-10-06.jsonl", "log-20251007.jsonl", "log-31122025.jsonl", "log-20251232.jsonl", "other.jsonl")
+    for number, name in enumerate(names):
+        (tmp_path / name).write_text('{"ts": "2025-10-06"}\n' * (number + 1))
+    files = landed_files(tmp_path, logs(date_pattern=pattern))
+    assert {file.name: str(file.file_date) for file in files if file.file_date} == {
+        "log-2025-10-06.jsonl": "2025-10-06",
+        "log-20251007.jsonl": "2025-10-07",
+    }
+    names_of = {file.file_id: file.name for file in files}
+    refused = {names_of[key]: fault for key, fault in faults(files, logs(date_pattern=pattern)).items() if fault}
+    assert {name: fault for name, fault in refused.items() if "for a date" in fault} == {
+        name: f"its name says {said!r} for a date (expected YYYY-MM-DD or YYYYMMDD)"
+        for name, said in (("log-31122025.jsonl", "31122025"), ("log-20251232.jsonl", "20251232"))
+    }
+
+
+def test_raw_bytes_of_parquet_are_refused(tmp_path: Path) -> None:
+    rows = [{"item": b"0123456789abcdef", "price": 1, "seen": None}]
+    file = parquet(tmp_path, "2025-10-06.parquet", rows, item=pa.binary(16))
+    assert faults([file], catalogue()) == {
+        file.file_id: "['item'] are raw bytes (expected texts, numbers, times, or Parquet's own UUID)"
+    }
+
+
 def test_what_is_known_by_name_size_and_time_is_not_read_again(tmp_path: Path) -> None:
     (tmp_path / "2025-10-06.jsonl").write_text("{}")
     (file,) = landed_files(tmp_path, logs())

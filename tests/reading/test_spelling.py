@@ -128,6 +128,26 @@ def test_an_amount(tmp_path: Path, text: str, expected: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("9,90", "9.9"),
+        ("1.299,00", "1299"),
+        ("1.234.567,5", "1234567.5"),
+        ("1.000", "1000"),
+        (",5", "0.5"),
+        ("-12", "-12"),
+        ("1 299,00 €", "1299"),
+        *((text, None) for text in ("9.9", "4.25", "12.3456", "1.29,00", "1.2345,00", "1,2,3", "1,234.5", ",", "€")),
+    ],
+)
+def test_an_amount_with_a_comma_takes_points_for_thousands_alone(
+    tmp_path: Path, text: str, expected: str | None
+) -> None:
+    (row,) = read_lines(log(files__decimal=","), tmp_path, said(price=text))
+    assert row["unit_price"] == (None if expected is None else Decimal(expected))
+
+
+@pytest.mark.parametrize(
     ("canonical", "text", "expected"),
     [
         ("integer", "17850", "17850"),

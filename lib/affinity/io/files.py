@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,7 +14,7 @@ from pyspark.sql import functions as F
 from affinity.core.errors import BadInput
 from affinity.core.source import SourceMapping
 from affinity.core.vocabulary import Feed
-from affinity.io.landing import LandedFile
+from affinity.io.landing import LandedFile, said_date
 from affinity.reading.blocks import BLOCK_BYTES, PARQUET_ROWS, Unreadable
 from affinity.reading.counting import Counted, counted
 from affinity.reading.kernel import Reader, schema
@@ -34,7 +35,11 @@ def layouts(files: Sequence[LandedFile], mapping: SourceMapping) -> dict[str, Ow
 
 
 def _date_fault(file: LandedFile, mapping: SourceMapping) -> str | None:
-    if file.file_date is not None or not mapping.is_dated_by_name:
+    if file.file_date is not None:
+        return None
+    if said := said_date(Path(file.name), mapping):
+        return f"its name says {said!r} for a date (expected YYYY-MM-DD or YYYYMMDD)"
+    if not mapping.is_dated_by_name:
         return None
     return f"its name has no date, which is the time of what it says (expected {mapping.files.date_pattern})"
 

@@ -101,13 +101,19 @@ def _landed_paths(landing: Path, mapping: SourceMapping) -> list[Path]:
 
 
 def _nominal_date(name: Path, mapping: SourceMapping) -> date | None:
-    """The date in the name of a file, or else in those of its folders below landing."""
-    pattern = mapping.files.date_pattern
-    found = (re.search(pattern, name.name) or re.search(pattern, name.as_posix())) if pattern else None
+    """``said_date`` as a date; null where it says none."""
+    said = said_date(name, mapping)
     try:
-        return date.fromisoformat(found["date"]) if found else None
+        return date.fromisoformat(said) if said else None
     except ValueError:
         return None
+
+
+def said_date(name: Path, mapping: SourceMapping) -> str | None:
+    """What stands for a date in the name of a file, or else in those of its folders below landing."""
+    pattern = mapping.files.date_pattern
+    found = (re.search(pattern, name.name) or re.search(pattern, name.as_posix())) if pattern else None
+    return found["date"] if found else None
 
 
 def waiting_files(landing: Path, mapping: SourceMapping) -> list[str]:

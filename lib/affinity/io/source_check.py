@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from affinity.core.errors import BadInput, nearest
 from affinity.core.source import SourceMapping
 from affinity.core.vocabulary import Feed
+from affinity.io.landing import said_date
 from affinity.io.source_fields import Outcome, Row, Said, fields, got, outcome
 from affinity.reading.blocks import Unreadable, chunks, line_starts
 from affinity.reading.kernel import Reader
@@ -185,6 +186,18 @@ def _notes(file: Path, mapping: SourceMapping, own: OwnLayout) -> Iterator[str]:
     if layout.date_pattern and not re.search(layout.date_pattern, file.name):
         told = "an ingest would refuse it; read here as of today" if mapping.is_dated_by_name else "it has no date"
         yield f"its name does not fit files.date_pattern = {layout.date_pattern!r}: {told}"
+    elif said := said_date(Path(file.name), mapping):
+        yield f"its name says the date {said}" + (
+            "" if _is_date(said) else ", which is none: an ingest would refuse it"
+        )
+
+
+def _is_date(said: str) -> bool:
+    try:
+        date.fromisoformat(said)
+    except ValueError:
+        return False
+    return True
 
 
 def _plain(name: str) -> str:

@@ -59,12 +59,14 @@ def _of_csv(path: Path, mapping: SourceMapping) -> OwnLayout:
 
 def _of_parquet(path: Path, mapping: SourceMapping) -> OwnLayout:
     try:
-        names = tuple(pq.read_schema(path).names)
+        schema = pq.read_schema(path)
     except (OSError, pa.ArrowException):
         return OwnLayout((), fault="it is no whole Parquet file")
-    found = _compared(names, mapping)
-    wanted = tuple(name for name in names if name in mapping.files.columns)
-    return OwnLayout(wanted, found.missing, found.extra, found.fault)
+    found = _compared(schema.names, mapping)
+    wanted = tuple(name for name in schema.names if name in mapping.files.columns)
+    raw = [name for name in wanted if pa.types.is_fixed_size_binary(schema.field(name).type)]
+    fault = f"{raw} are raw bytes (expected texts, numbers, times, or Parquet's own UUID)" if raw else None
+    return OwnLayout(wanted, found.missing, found.extra, found.fault or fault)
 
 
 def _compared(got: Sequence[str], mapping: SourceMapping) -> OwnLayout:

@@ -9,13 +9,16 @@ _MAX_SECS = 100_000_000_000
 _DAY = r"\d{4}-\d{2}-\d{2}"
 _ZONE = r"(Z|[+-][01]\d(:?[0-5]\d)?)"
 _ISO = rf"{_DAY}([T ]\d{{2}}:\d{{2}}(:\d{{2}}(\.\d{{1,9}})?)?{_ZONE}?)?"
+# Points group thousands there, and nothing else: 9.9 is no number, 1.299,00 is one.
+_COMMA_NUMBER = r"[+-]?(\d*|\d{1,3}(\.\d{3})+)(,\d*)?"
 _HAS_ZONE = rf":\d{{2}}(\.\d+)?{_ZONE}$"
 
 MACROS = f"""
 CREATE MACRO told(x) AS nullif(trim(x), '');
 CREATE MACRO number(x) AS CASE WHEN NOT contains(x, '_') THEN TRY_CAST(x AS DECIMAL(18, 4)) END;
-CREATE MACRO comma_number(x) AS
-    number(replace(replace(regexp_replace(x, '[ \u00a0\u202f€$£]', '', 'g'), '.', ''), ',', '.'));
+CREATE MACRO bare_amount(x) AS regexp_replace(x, '[ \u00a0\u202f€$£]', '', 'g');
+CREATE MACRO comma_number(x) AS CASE WHEN regexp_full_match(bare_amount(x), '{_COMMA_NUMBER}')
+    THEN number(replace(replace(bare_amount(x), '.', ''), ',', '.')) END;
 CREATE MACRO plausible(ts) AS CASE WHEN ts >= {_FIRST} AND ts < {_LAST} THEN ts END;
 CREATE MACRO wall_to_utc(wall, zone) AS
     CASE WHEN timezone(zone, timezone(zone, wall) - INTERVAL 1 HOUR) = wall
