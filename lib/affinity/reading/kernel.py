@@ -79,8 +79,8 @@ class Reader:
             )
         self._connection.create_function("masked", masked, ["VARCHAR"], "VARCHAR")
         self._connection.create_function("shown", shown, ["VARCHAR"], "VARCHAR")
-        listed = [pq.read_table(path, columns=["subject_key"])["subject_key"] for path in self.suppressed]
-        suppressed = pa.chunked_array(listed, pa.string()).combine_chunks()
+        listed = [pq.read_table(path, columns=["subject_key"]).to_pydict() for path in self.suppressed]
+        suppressed = pa.array([key for file in listed for key in file["subject_key"]], pa.string())
         self._people = People(known, self.mapping, suppressed)
         self._query = query(self.mapping, self.feed, business_zone=self.business_zone, numbers_lines=self.numbers_lines)
         self._verdicts = Verdicts(self.mapping, self.mapping.events) if self.mapping.events else None

@@ -92,8 +92,7 @@ class People:
             return events
         is_listed = pc.is_in(keys, value_set=self.suppressed)
         for name in _OF_A_PERSON:
-            column = events[name]
-            emptied = pc.if_else(is_listed, pa.scalar(None, column.type), column)
+            emptied = pc.if_else(is_listed, None, events[name])
             events = events.set_column(events.column_names.index(name), name, emptied)
         return _flagged(events, is_listed, Defect.SUBJECT_SUPPRESSED)
 
