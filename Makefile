@@ -31,7 +31,7 @@ test: lint  ## lint, then the tests (ARGS="-k rules" chooses)
 cluster: env  ## the chain by spark-submit on a standalone master and two workers, compared with a local run
 	@$(BIN)/python -m pytest -m cluster $(ARGS)
 
-soak: env  ## the long tests: two drivers that race for one table
+soak: env  ## the long tests: drivers that race for one table, executors that are killed, slowed and stopped
 	@$(BIN)/python -m pytest -m "slow and not cluster" $(ARGS)
 
 lint: env  ## ruff, mypy and the import contracts

@@ -1,7 +1,8 @@
-"""silver.events → gold.customer_features: what was known of each customer before as_of."""
+"""silver.subject_daily → gold.customer_features: what was known of each customer before as_of."""
 
 from affinity.core.settings import Settings
 from affinity.features.customers import customer_features
+from affinity.features.daily import customer_daily
 from affinity.io.entry import main
 from affinity.io.job import Inputs, Job, Kind, Outputs
 from affinity.tables import gold, silver
@@ -9,14 +10,15 @@ from affinity.tables import gold, silver
 
 def transform(inputs: Inputs, _settings: Settings) -> Outputs:
     """Describe every customer with a purchase."""
-    return Outputs({gold.CUSTOMER_FEATURES: customer_features(inputs[silver.EVENTS], as_of=inputs.cut)})
+    daily = customer_daily(inputs[silver.SUBJECT_DAILY])
+    return Outputs({gold.CUSTOMER_FEATURES: customer_features(daily, as_of=inputs.cut)})
 
 
 JOB = Job(
     name="build_features",
     kind=Kind.TRANSFORM,
-    doc="Recency, frequency, spend and their relatives per customer, from events before as_of alone.",
-    reads=(silver.EVENTS,),
+    doc="Recency, frequency, spend, rhythm and browsing per customer, from days before as_of alone.",
+    reads=(silver.SUBJECT_DAILY, silver.IDENTITIES),
     writes=(gold.CUSTOMER_FEATURES,),
     settings=Settings,
     transform=transform,

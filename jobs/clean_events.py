@@ -1,34 +1,68 @@
-"""bronze.events → silver: one disposition for every line, identities, and whose days changed."""
+"""bronze.events → silver: one disposition for every line, and whose each id is."""
 
-from affinity.core.settings import Settings
-from affinity.features import cleaning
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from affinity.algorithms.identities import IdentityRules, resolved
+from affinity.algorithms.identity_updates import updated
+from affinity.features import cleaning, identities, links
 from affinity.io.entry import main
 from affinity.io.job import Inputs, Job, Kind, Outputs
 from affinity.tables import bronze, ops, silver
 
+_MAX_BROADCAST = 500_000
 
-def transform(inputs: Inputs, _settings: Settings) -> Outputs:
-    """Judge the lines of the touched days and sort them into events and quarantine."""
-    rows = cleaning.judged(inputs[bronze.EVENTS], inputs.rivals)
+
+def transform(inputs: Inputs, settings: IdentityRules) -> Outputs:
+    """Judge the lines of the run, sort them into events and quarantine, and learn from them whose ids are whose."""
+    lines = inputs[bronze.EVENTS]
+    repeated = cleaning.duplicates(lines, inputs.rivals).persist()
+    is_small = repeated.count() <= _MAX_BROADCAST  # then no line crosses the network for it
+    rows = cleaning.judged(lines, F.broadcast(repeated) if is_small else repeated)
+    fresh = _fresh_links(inputs).persist()
     return Outputs(
         {
             silver.EVENTS: cleaning.accepted_events(rows),
             silver.QUARANTINE: cleaning.rejected_rows(rows),
-            silver.IDENTITIES: cleaning.identities(rows),
+            silver.LINKS: fresh,
+            silver.IDENTITIES: _identities(inputs, fresh, settings),
             ops.DISPOSITIONS: cleaning.disposition_counts(rows),
-            ops.TOUCHED: cleaning.touched(rows, inputs[silver.EVENTS]),
         },
-        shared=(rows,),
+        release=(repeated, fresh),
     )
+
+
+def _fresh_links(inputs: Inputs) -> DataFrame:
+    """Pairs of ids that no earlier run saw, or not so early: on lines that count, or in what is said of customers."""
+    on_lines, in_statements = links.of_lines(inputs[bronze.EVENTS]), links.of_statements(inputs[silver.CUSTOMERS])
+    return links.news(links.first_seen(on_lines, in_statements, inputs.seen_again), inputs[silver.LINKS])
+
+
+def _identities(inputs: Inputs, fresh: DataFrame, rules: IdentityRules) -> DataFrame:
+    known = inputs[silver.IDENTITIES]
+    current = known.where(F.col("valid_to_date").isNull())
+    all_links = inputs[silver.LINKS].drop("run_id").unionByName(fresh)
+    if fresh.isEmpty() and not inputs.is_anew:
+        return known.drop("run_id").limit(0)
+    if inputs.is_anew or current.isEmpty():
+        return identities.dated(identities.changed(resolved(all_links, rules), current), known, inputs.cut)
+    return identities.dated(updated(fresh, all_links, current, rules), known, inputs.cut)
 
 
 JOB = Job(
     name="clean_events",
     kind=Kind.CLEAN,
-    doc="Accept, filter, quarantine or recognise as duplicate every line of the days that new files touch.",
-    reads=(bronze.EVENTS,),
-    writes=(silver.EVENTS, silver.QUARANTINE, silver.IDENTITIES, ops.DISPOSITIONS, ops.TOUCHED),
-    settings=Settings,
+    doc="Accept, filter, quarantine or recognise as duplicate every line of new files; judge anew what they take back.",
+    reads=(bronze.EVENTS, silver.CUSTOMERS),
+    writes=(
+        silver.EVENTS,
+        silver.SUBJECT_DAILY,
+        silver.QUARANTINE,
+        silver.LINKS,
+        silver.IDENTITIES,
+        ops.DISPOSITIONS,
+    ),
+    settings=IdentityRules,
     transform=transform,
 )
 

@@ -8,6 +8,7 @@ from pyspark.ml import PipelineModel
 from affinity.algorithms import fpgrowth
 from affinity.core.errors import NotYet
 from affinity.features.baskets import baskets
+from affinity.features.bots import without_bots
 from affinity.features.items import current_items
 from affinity.io.entry import main
 from affinity.io.job import Challenger, Inputs, Job, Kind, Outputs
@@ -27,7 +28,8 @@ def transform(inputs: Inputs, settings: MineRules) -> Outputs:
         NotYet: there are too few baskets to tell chance from habit, or no rule reaches the thresholds.
     """
     start = inputs.cut - timedelta(days=settings.window_days)
-    found = baskets(inputs[silver.EVENTS], as_of=inputs.cut, start=start).persist()
+    events = without_bots(inputs[silver.EVENTS], inputs[gold.CUSTOMER_FEATURES])
+    found = baskets(events, as_of=inputs.cut, start=start).persist()
     n_baskets = found.count()
     fpgrowth.check_count(n_baskets, settings)
     model = fpgrowth.fit(found, settings)
@@ -48,7 +50,7 @@ JOB = Job(
     name="mine_rules",
     kind=Kind.TRAIN,
     doc="Association rules with one consequent over the baskets before as_of.",
-    reads=(silver.EVENTS, silver.ITEMS),
+    reads=(silver.EVENTS, silver.IDENTITIES, silver.ITEMS, gold.CUSTOMER_FEATURES),
     writes=(gold.ASSOCIATION_RULES, models.RULES),
     settings=MineRules,
     transform=transform,

@@ -1,11 +1,13 @@
-"""silver.events → model propensity: logistic regression, judged on a later cut than it learnt from."""
+"""silver.subject_daily → model propensity: logistic regression, judged on a later cut than it learnt from."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from pydantic import Field
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from affinity.algorithms import logistic_regression as propensity
+from affinity.features.identities import of_customers
 from affinity.features.labels import labelled_customers
 from affinity.io.entry import main
 from affinity.io.job import Challenger, Inputs, Job, Kind, Outputs
@@ -21,9 +23,9 @@ class TrainPropensity(propensity.PropensityConfig):
 
 def transform(inputs: Inputs, settings: TrainPropensity) -> Outputs:
     """Learn two horizons ago, judge one horizon ago beside recency alone, and keep the model of the newest labels."""
-    events, days = inputs[silver.EVENTS], settings.horizon_days
+    days = settings.horizon_days
     cuts = [inputs.cut - n * timedelta(days=days) for n in (2, 1)]
-    train, test = (labelled_customers(events, as_of=cut, horizon_days=days).persist() for cut in cuts)
+    train, test = (_labelled(inputs, cut, days).persist() for cut in cuts)
     judged = propensity.apply_labelled(propensity.fit(train, settings), test)
     recency = propensity.apply_labelled(propensity.fit(train, propensity.recency_only(settings)), test)
     base_rate = train.agg(F.mean("label")).collect()[0][0]
@@ -39,11 +41,18 @@ def transform(inputs: Inputs, settings: TrainPropensity) -> Outputs:
     return Outputs(challenger=challenger, metrics=metrics, release=(train, test))
 
 
+def _labelled(inputs: Inputs, cut: date, horizon_days: int) -> DataFrame:
+    """People as they were known at the cut; nothing is to be learnt from programs."""
+    days = inputs[silver.SUBJECT_DAILY].drop("customer_id")
+    of_people = of_customers(days, inputs[silver.IDENTITIES], cut)
+    return labelled_customers(of_people, as_of=cut, horizon_days=horizon_days).where("NOT is_bot")
+
+
 JOB = Job(
     name="train_propensity",
     kind=Kind.TRAIN,
     doc="Probability of a purchase within the horizon, on a time split, beside recency alone and the base rate.",
-    reads=(silver.EVENTS,),
+    reads=(silver.SUBJECT_DAILY, silver.IDENTITIES),
     writes=(models.PROPENSITY,),
     settings=TrainPropensity,
     transform=transform,

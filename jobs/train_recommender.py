@@ -5,11 +5,12 @@ from datetime import timedelta
 from pydantic import Field
 
 from affinity.algorithms import als
+from affinity.features.bots import without_bots
 from affinity.features.interactions import interactions, unseen
 from affinity.features.items import current_items
 from affinity.io.entry import main
 from affinity.io.job import Challenger, Inputs, Job, Kind, Outputs
-from affinity.tables import models, silver
+from affinity.tables import gold, models, silver
 
 
 class TrainRecommender(als.AlsConfig):
@@ -25,7 +26,8 @@ def transform(inputs: Inputs, settings: TrainRecommender) -> Outputs:
     The challenger passes unless popularity is better for certain: unless the 95 % interval of the paired nDCG
     difference lies wholly below 0.
     """
-    events, cut = inputs[silver.EVENTS], inputs.cut - timedelta(days=settings.holdout_days)
+    events = without_bots(inputs[silver.EVENTS], inputs[gold.CUSTOMER_FEATURES])
+    cut = inputs.cut - timedelta(days=settings.holdout_days)
     items = current_items(inputs[silver.ITEMS], as_of=inputs.cut).persist()
     before = interactions(events, items, as_of=cut).persist()
     relevant = unseen(interactions(events, items, as_of=inputs.cut, start=cut), before)
@@ -47,7 +49,7 @@ JOB = Job(
     name="train_recommender",
     kind=Kind.TRAIN,
     doc="Implicit ALS over who bought what, beside popularity on a time split.",
-    reads=(silver.EVENTS, silver.ITEMS),
+    reads=(silver.EVENTS, silver.IDENTITIES, silver.ITEMS, gold.CUSTOMER_FEATURES),
     writes=(models.RECOMMENDER,),
     settings=TrainRecommender,
     transform=transform,

@@ -18,7 +18,7 @@ class TrainSegments(kmeans.KMeansConfig):
 
 def transform(inputs: Inputs, settings: TrainSegments) -> Outputs:
     """Sweep the numbers of segments and put the best forward; the baseline is one single segment (silhouette 0)."""
-    model = kmeans.fit(inputs[gold.CUSTOMER_FEATURES], settings)
+    model = kmeans.fit(inputs[gold.CUSTOMER_FEATURES].where("NOT is_bot"), settings)
     challenger = Challenger(
         models.SEGMENTS,
         metric_name="silhouette",

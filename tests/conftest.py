@@ -62,12 +62,13 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 @pytest.fixture(scope="session")
 def events_of(spark: SparkSession) -> Callable[..., DataFrame]:
-    """Make silver.events of few words: one dict per event; what it leaves out is filled in."""
+    """Make silver.events of few words, of customers: one dict per event; what it leaves out is filled in."""
 
     def make(*events: dict[str, Any]) -> DataFrame:
         rows = [_event(number, **event) for number, event in enumerate(events)]
-        schema = ", ".join(f"{column.name} {column.type}" for column in silver.EVENTS.columns)
-        return spark.createDataFrame([tuple(row[name] for name in silver.EVENTS.column_names) for row in rows], schema)
+        names = ["customer_id" if name == "subject_id" else name for name in silver.EVENTS.column_names]
+        schema = ", ".join(f"{name} {column.type}" for name, column in zip(names, silver.EVENTS.columns, strict=True))
+        return spark.createDataFrame([tuple(row[name] for name in names) for row in rows], schema)
 
     return make
 
@@ -96,6 +97,7 @@ def _event(number: int, **given: Any) -> dict[str, Any]:
         "currency": None if amount is None else "GBP",
         "defects": [],
         "file_id": "file",
+        "line_no": number + 1,
         "run_id": "run",
     }
     return defaults | given | {"event_date": day, "amount": None if amount is None else Decimal(amount)}

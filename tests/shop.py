@@ -9,6 +9,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
+from affinity.features.identities import of_customers
 from affinity.io.config import load_config
 from affinity.io.job import Job, find
 from affinity.io.ops import Row
@@ -17,7 +18,8 @@ from affinity.io.platform import Platform
 from affinity.io.releases import Releases
 from affinity.io.runner import Result, run_job
 from affinity.jobs.catalog import JOBS
-from affinity.tables import ops
+from affinity.tables import ops, silver
+from affinity.tables.catalog import OF_SUBJECTS
 from affinity.tables.spec import TableSpec
 
 HEADER = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
@@ -86,8 +88,10 @@ class Shop:
         return [self.run("ingest_events"), self.run("clean_events")]
 
     def read(self, spec: TableSpec) -> DataFrame:
-        """A table as released."""
-        return self.platform.store.read(spec, Releases.of(self.platform.ops).version(spec))
+        """A table as released, of customers as they are known now."""
+        releases = Releases.of(self.platform.ops)
+        rows, who = (self.platform.store.read(each, releases.version(each)) for each in (spec, silver.IDENTITIES))
+        return of_customers(rows, who, date.max) if spec in OF_SUBJECTS else rows
 
     def manifest(self) -> list[Row]:
         """The manifest as released."""

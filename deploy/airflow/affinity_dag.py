@@ -44,16 +44,16 @@ AFTER = {
     "ingest_events": [],
     "ingest_items": [],
     "ingest_customers": [],
-    "clean_events": ["ingest_events"],
+    "clean_events": ["ingest_customers", "ingest_events"],
     "build_features": ["clean_events"],
-    "mine_rules": ["clean_events", "ingest_items"],
-    "train_recommender": ["clean_events", "ingest_items"],
     "train_propensity": ["clean_events"],
     "train_segments": ["build_features"],
-    "recommend_items": ["build_features", "train_recommender"],
+    "mine_rules": ["build_features", "ingest_items"],
+    "train_recommender": ["build_features", "ingest_items"],
     "score_propensity": ["build_features", "train_propensity"],
     "assign_segments": ["train_segments"],
-    "maintain_tables": ["assign_segments", "ingest_customers", "mine_rules", "recommend_items", "score_propensity"],
+    "recommend_items": ["train_recommender"],
+    "maintain_tables": ["assign_segments", "mine_rules", "recommend_items", "score_propensity"],
 }
 
 

@@ -7,7 +7,7 @@ from affinity.algorithms.fpgrowth import RulesConfig
 from affinity.core.errors import NotYet
 from affinity.io.job import Inputs
 from affinity.jobs import mine_rules
-from affinity.tables import silver
+from affinity.tables import gold, silver
 from affinity.tables.ddl import frame_schema
 
 
@@ -55,7 +55,9 @@ def test_no_baskets(mine):
 def test_too_few_baskets_make_no_rules_yet(spark, events_of):
     events = events_of({"order_id": "a"}, {"order_id": "b"})
     items = spark.createDataFrame([], frame_schema(silver.ITEMS))
-    inputs = Inputs({silver.EVENTS.full_name: events, silver.ITEMS.full_name: items}, as_of=date(2011, 6, 1))
+    features = spark.createDataFrame([], "customer_id string, is_bot boolean")
+    frames = {silver.EVENTS: events, silver.ITEMS: items, gold.CUSTOMER_FEATURES: features}
+    inputs = Inputs({spec.full_name: frame for spec, frame in frames.items()}, as_of=date(2011, 6, 1))
     with pytest.raises(NotYet, match=r"min_support 0\.01 of 2 baskets is 1, .* min_count = 10"):
         mine_rules.transform(inputs, mine_rules.MineRules(window_days=365, min_count=10))
 

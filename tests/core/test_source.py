@@ -58,7 +58,7 @@ def test_what_may_not_be_stored_names_no_feed() -> None:
     said = refusal(events={"item_id": "cookie", "order_id": "account"})
     assert "events.item_id names 'cookie', which is the id of the person or withheld" in said
     assert "events.order_id names 'account'" in said
-    assert "files.withheld names 'account', of which subject.column makes a token" in refusal(
+    assert "files.withheld names 'account', of which subject or other_ids makes a token" in refusal(
         files={"withheld": ["account"]}
     )
 

@@ -128,7 +128,7 @@ def test_itemsets_of_every_support(demo: Demo) -> None:
 
 
 def test_who_comes_back_within_a_quarter(demo: Demo) -> None:
-    labelled = labelled_customers(demo.read(silver.EVENTS), as_of=date(2011, 6, 1), horizon_days=92)
+    labelled = labelled_customers(demo.read(silver.SUBJECT_DAILY), as_of=date(2011, 6, 1), horizon_days=92)
     assert tuple(labelled.selectExpr("count(*)", "sum(label)").collect()[0]) == (2_718, 1_349.0)
 
 

@@ -9,13 +9,15 @@ import time
 from datetime import date
 from pathlib import Path
 
+from pyspark.sql import DataFrame, SparkSession
+
 from affinity.io.leases import leases
 from affinity.io.ops import to_json
-from affinity.tables import ops
+from affinity.tables import silver
 from affinity.tables.ddl import frame_schema
 from tests.shop import Shop
 
-SPEC = ops.TOUCHED
+SPEC = silver.LINKS
 ROUND_SECS = 0.01
 
 
@@ -33,7 +35,7 @@ def main() -> None:
 
 def _leased(shop: Shop, name: str):
     """Appends of one row, each under the lease."""
-    row = shop.platform.spark.createDataFrame([(name, date(2011, 1, 4), None)], frame_schema(SPEC))
+    row = one_row(shop.platform.spark, name)
 
     def commit(number: int, _start: float) -> str:
         run_id = f"{name}-{number}"
@@ -42,6 +44,11 @@ def _leased(shop: Shop, name: str):
         return run_id
 
     return commit
+
+
+def one_row(spark: SparkSession, name: str) -> DataFrame:
+    """A row for the table."""
+    return spark.createDataFrame([(name, "account", name, "card", date(2011, 1, 4), name, name)], frame_schema(SPEC))
 
 
 def _bare(shop: Shop, name: str):

@@ -239,14 +239,14 @@ def damaged_files() -> list[BadFile]:
 
 
 def again() -> list[BadFile]:
-    """Lines that were delivered before, and ids that come with other words: of one id the latest file's line stands."""
+    """Lines that were delivered before, and ids that come with other words: of one id the first line stands."""
     sent = [web() for _ in range(3)]
     lost = [(line, SAME_ID) for line in sent]
     return [
-        log("web", "sent", [*lost, *good(web, 1)]),
-        log("web", "sent-anew", [(line, GOOD) for line in reversed(sent)], day="2025-10-07", end=b"\r\n", n_bad=3),
-        log("web", "same-id", [(web(id="same"), SAME_ID), (web(id="same", item="I2"), SAME_ID)]),
-        log("web", "same-id", [(web(id="same", item="I3", ts=LATER), GOOD)], day="2025-10-07", n_bad=1),
+        log("web", "sent", [*((line, GOOD) for line in sent), *good(web, 1)], n_bad=3),
+        log("web", "sent-anew", list(reversed(lost)), day="2025-10-07", end=b"\r\n"),
+        log("web", "same-id", [(web(id="same", item="I2"), GOOD), (web(id="same"), SAME_ID)]),
+        log("web", "same-id", [(web(id="same", item="I3", ts=LATER), SAME_ID)], day="2025-10-07"),
         log("web", "tie", [(web(id="tie", item="first"), GOOD), (web(id="tie", item="second"), SAME_ID)]),
     ]
 

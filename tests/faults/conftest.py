@@ -17,8 +17,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def environment() -> dict[str, str]:
-    """The environment of a driver process that sees the tests."""
-    return {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    """The environment of a driver process that sees the tests and the code beside them."""
+    return {**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'lib'}"}
 
 
 @pytest.fixture

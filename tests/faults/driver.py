@@ -41,8 +41,8 @@ def _arm(point: str) -> None:
             _die(point)
         return version
 
-    def publish_or_die(self: Store, staged: Any, spec: TableSpec, *rest: Any) -> int:
-        return around(spec, lambda: publish(self, staged, spec, *rest))
+    def publish_or_die(self: Store, staged: Any, spec: TableSpec, *rest: Any, **more: Any) -> int:
+        return around(spec, lambda: publish(self, staged, spec, *rest, **more))
 
     def commit_or_die(self: Store, spec: TableSpec, *rest: Any) -> int:
         return around(spec, lambda: commit(self, spec, *rest))

@@ -141,21 +141,24 @@ def test_an_id_that_comes_again_with_another_time_is_one_event_whatever_days_are
         return {row[0]: row[1] for row in rows}
 
     fifth, sixth, seventh = (f"2025-10-0{n}T07:00:00Z" for n in (5, 6, 7))
-    other, third = {**WEB, "id": "w2", "item": "I2"}, {**WEB, "id": "w3", "item": "I3"}
+    line = {**WEB, "cookie": None}  # of people there is nothing to find out
+    first, second = {**line, "ts": sixth}, {**line, "ts": fifth}
+    other, third = {**line, "id": "w2", "item": "I2", "ts": seventh}, {**line, "id": "w3", "item": "I3", "ts": sixth}
 
-    assert deliver("2025-10-06", {**WEB, "ts": sixth}) == {"I1": "2025-10-06"}
-    # The later file holds, and takes the event from a day that has nothing new.
-    assert deliver("2025-10-07", {**WEB, "ts": fifth}, {**other, "ts": seventh}) == {
-        "I1": "2025-10-05",
-        "I2": "2025-10-07",
-    }
-    # The day of the loser alone is judged: the winner of another day still wins.
-    assert deliver("2025-10-08", {**third, "ts": sixth})["I1"] == "2025-10-05"
-    # Once the later file says no more of it, the earlier one holds again.
-    assert deliver("2025-10-07", {**other, "ts": seventh}) == {
+    assert deliver("2025-10-06", first) == {"I1": "2025-10-06"}
+    # The earlier file holds, though the later one tells of an earlier day.
+    assert deliver("2025-10-07", second, other) == {"I1": "2025-10-06", "I2": "2025-10-07"}
+    # A day to which something is added keeps its winner.
+    assert deliver("2025-10-08", third) == {"I1": "2025-10-06", "I2": "2025-10-07", "I3": "2025-10-06"}
+    # Once the earlier file says no more of it, the later one holds, on a day of which nothing else is new.
+    assert deliver("2025-10-06", {**third, "id": "w4", "item": "I4"})["I1"] == "2025-10-05"
+    # What lands late and comes before takes the event from a day that has nothing new.
+    assert deliver("2025-10-05", first, {**third, "id": "w5", "item": "I5"}) == {
         "I1": "2025-10-06",
         "I2": "2025-10-07",
         "I3": "2025-10-06",
+        "I4": "2025-10-06",
+        "I5": "2025-10-06",
     }
     counted = shop.read(ops.DISPOSITIONS).groupBy("disposition").sum("n_rows").collect()
-    assert {row[0]: row[1] for row in counted} == {"accepted": 3}
+    assert {row[0]: row[1] for row in counted} == {"accepted": 5, "duplicate": 1}

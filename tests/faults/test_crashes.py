@@ -7,14 +7,12 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from pyspark.sql import DataFrame
 
 from affinity.core.vocabulary import Status
 from affinity.io.ops import Row, commits, current_version
 from affinity.io.releases import Releases
 from affinity.tables import bronze, gold, ops, silver
-from affinity.tables.ddl import frame_schema
-from tests.faults.appender import SPEC
+from tests.faults.appender import SPEC, one_row
 from tests.faults.toys import TWO_TABLES
 from tests.shop import Shop, line
 
@@ -86,8 +84,8 @@ def test_killed_between_two_gold_tables_shows_the_old_pair(ingested: Shop, die_a
 def test_two_failures_in_a_row_release_nothing_that_was_taken_back(shop: Shop) -> None:
     store, path = shop.platform.store, shop.platform.root.table(SPEC)
     store.ensure(SPEC)
-    released = store.publish(_one_row(shop, "first"), SPEC, "first", [])
-    store.publish(_one_row(shop, "dead"), SPEC, "dead", [])  # and dies before its release
+    released = store.publish(one_row(shop.platform.spark, "first"), SPEC, "first", [])
+    store.publish(one_row(shop.platform.spark, "dead"), SPEC, "dead", [])  # and dies before its release
     _age(path)  # nobody looks for ten days: longer than Delta restores by itself
 
     assert store.roll_back_unreleased(SPEC, released, "dead"), "the same run goes on where it stopped"
@@ -95,21 +93,17 @@ def test_two_failures_in_a_row_release_nothing_that_was_taken_back(shop: Shop) -
     assert [row["run_id"] for row in store.read(SPEC, store.version(SPEC)).collect()] == ["first"]
     # The other run dies too, before it commits. What was taken back is not there any more, so nobody may go on with it.
     assert not store.roll_back_unreleased(SPEC, released, "dead")
-    again = store.publish(_one_row(shop, "dead"), SPEC, "dead", [])
+    again = store.publish(one_row(shop.platform.spark, "dead"), SPEC, "dead", [])
     assert sorted(row["run_id"] for row in store.read(SPEC, again).collect()) == ["dead", "first"]
 
 
 def test_the_released_version_is_read_however_old_it_is(shop: Shop) -> None:
     store = shop.platform.store
     store.ensure(SPEC)
-    released = store.publish(_one_row(shop, "first"), SPEC, "first", [])
-    store.publish(_one_row(shop, "dead"), SPEC, "dead", [])
+    released = store.publish(one_row(shop.platform.spark, "first"), SPEC, "first", [])
+    store.publish(one_row(shop.platform.spark, "dead"), SPEC, "dead", [])
     _age(shop.platform.root.table(SPEC))
     assert [row["run_id"] for row in store.read(SPEC, released).collect()] == ["first"]
-
-
-def _one_row(shop: Shop, run_id: str) -> DataFrame:
-    return shop.platform.spark.createDataFrame([(run_id, AS_OF, None)], frame_schema(SPEC))
 
 
 def _age(table: Path) -> None:

@@ -1,16 +1,24 @@
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
+from pyspark.sql import functions as F
 
 from affinity.features.customers import customer_features
+from affinity.features.daily import customer_daily
 from affinity.tables import gold
+from affinity.tables.customer_features import FEATURES, MEASURES
+from tests.features.days import at, belonging, contributions, days, of_themselves
 
 AS_OF = date(2011, 6, 1)
 
 
+def features_of(*batches, identities=None):
+    return customer_features(days(*batches, identities=identities), as_of=AS_OF)
+
+
 def test_columns_are_those_of_the_table(events_of):
-    features = customer_features(events_of({}), as_of=AS_OF)
+    features = features_of(events_of({}))
     slice_columns = [(c.name, c.type) for c in gold.CUSTOMER_FEATURES.columns if c.name not in {"as_of_date", "run_id"}]
     assert features.dtypes == slice_columns
 
@@ -24,8 +32,8 @@ def test_one_customer_by_hand(events_of):
         {"event_date": date(2011, 5, 3), "order_id": "x", "item_id": "tea", "amount": 5, "event_type": "return"},
         {"event_date": date(2011, 5, 31), "event_type": "view", "order_id": None, "amount": None},
     )
-    row = customer_features(events, as_of=AS_OF).collect()[0].asDict()
-    assert row == {
+    row = features_of(events).collect()[0].asDict()
+    bought = {
         "customer_id": "ann",
         "recency_days": 30,  # 2 May to 1 June
         "frequency": 3,
@@ -46,6 +54,30 @@ def test_one_customer_by_hand(events_of):
         "frequency_90d": 2,  # 3 March is the first of the 90 days
         "monetary_90d_amount": Decimal(70),
     }
+    assert {name: row[name] for name in bought} == bought
+    browsed = {
+        "frequency_7d": 0,
+        "frequency_365d": 3,
+        "monetary_7d_amount": 0,
+        "monetary_365d_amount": 100,
+        "n_active_days_7d": 0,
+        "n_active_days_30d": 1,
+        "n_active_days_90d": 2,
+        "n_active_days_365d": 3,
+        "n_views": 1,
+        "n_views_7d": 1,
+        "n_carts": 0,
+        "n_sessions": 5,  # at noon of each of the five days
+        "n_sessions_7d": 1,
+        "n_sessions_30d": 3,  # purchase, return and view
+        "n_sessions_90d": 4,
+        "n_visit_days": 5,
+        "n_visit_days_30d": 3,
+        "n_sources": 1,
+        "preferred_day_part": "afternoon",
+        "is_bot": False,
+    }
+    assert {name: row[name] for name in browsed} == browsed
 
 
 def test_windows_are_half_open(events_of):
@@ -55,7 +87,7 @@ def test_windows_are_half_open(events_of):
         {"event_date": date(2011, 5, 31), "amount": 4},
         {"event_date": AS_OF, "amount": 8},
     )
-    row = customer_features(events, as_of=AS_OF).collect()[0]
+    row = features_of(events).collect()[0]
     assert (row.recency_days, row.frequency, row.frequency_30d) == (1, 3, 2)
     assert (row.monetary_amount, row.monetary_30d_amount) == (7, 6)
 
@@ -67,7 +99,7 @@ def test_only_known_customers_with_a_purchase(events_of):
         {"customer_id": "bob", "event_type": "return"},
         {"customer_id": "eve", "event_date": AS_OF},
     )
-    assert [row.customer_id for row in customer_features(events, as_of=AS_OF).collect()] == ["ann"]
+    assert [row.customer_id for row in features_of(events).collect()] == ["ann"]
 
 
 def test_an_order_is_told_by_its_source_and_a_missing_one_by_its_event(events_of):
@@ -77,25 +109,26 @@ def test_an_order_is_told_by_its_source_and_a_missing_one_by_its_event(events_of
         {"order_id": None},
         {"order_id": None},
     )
-    assert customer_features(events, as_of=AS_OF).collect()[0].frequency == 4
+    assert features_of(events).collect()[0].frequency == 4
 
 
 def test_null_amounts_and_items_count_as_nothing(events_of):
     events = events_of({"amount": None, "item_id": None}, {"amount": 3})
-    row = customer_features(events, as_of=AS_OF).collect()[0]
+    row = features_of(events).collect()[0]
     assert (row.monetary_amount, row.n_items, row.n_lines, row.currency) == (3, 1, 2, "GBP")
     assert row.mean_gap_days is None
 
 
 def test_no_events_no_customers(events_of):
-    assert customer_features(events_of(), as_of=AS_OF).isEmpty()
+    assert features_of(events_of()).isEmpty()
 
 
 def test_currencies_are_never_added_up(events_of):
     events = events_of({"amount": 1}, {"amount": 2, "currency": "EUR"})
     with pytest.raises(Exception, match="several currencies, expected one, got at least EUR and GBP"):
-        customer_features(events, as_of=AS_OF).collect()
-    euros = customer_features(events, as_of=AS_OF, currency="EUR").collect()
+        features_of(events).collect()
+    of_customers = of_themselves(contributions(events))
+    euros = customer_features(customer_daily(of_customers, currency="EUR"), as_of=AS_OF).collect()
     assert [(row.frequency, row.monetary_amount, row.currency) for row in euros] == [(1, 2, "EUR")]
 
 
@@ -106,10 +139,80 @@ def test_the_future_moves_no_feature(events_of):
         {"event_date": date(2011, 7, 1), "event_type": "return", "currency": "EUR"},
         {"event_date": date(2011, 7, 1), "customer_id": "new"},
     ]
-    known = customer_features(events_of(*past), as_of=AS_OF).collect()
-    assert customer_features(events_of(*past, *future), as_of=AS_OF).collect() == known
+    known = features_of(events_of(*past)).collect()
+    assert features_of(events_of(*past, *future)).collect() == known
 
 
-def test_one_shuffle_and_no_expand(events_of):
-    plan = customer_features(events_of({}), as_of=AS_OF)._jdf.queryExecution().executedPlan().toString()
-    assert (plan.count("Exchange hashpartitioning"), plan.count("Expand")) == (1, 0)
+def test_one_shuffle_by_customer_and_no_expand(events_of):
+    plan = features_of(events_of({}))._jdf.queryExecution().executedPlan().toString()
+    of_subjects, of_customers = plan.count("hashpartitioning(subject_id"), plan.count("hashpartitioning(customer_id")
+    assert (of_subjects, of_customers, plan.count("Exchange"), plan.count("Expand")) == (1, 1, 2, 0)
+
+
+def test_an_order_over_two_days_and_two_subjects_is_one(spark, events_of):
+    first = events_of({"event_date": date(2011, 5, 30), "order_id": "a", "customer_id": "phone", "item_id": "tea"})
+    late = events_of({"event_date": date(2011, 5, 31), "order_id": "a", "customer_id": "laptop", "item_id": "tea"})
+    who = belonging(spark, {"phone": "ann", "laptop": "ann"})
+    (row,) = features_of(first, late, identities=who).collect()
+    assert (row.customer_id, row.frequency, row.frequency_7d, row.n_items, row.n_active_days) == ("ann", 1, 1, 1, 2)
+    assert (row.n_lines, row.monetary_7d_amount) == (2, 2)
+
+
+@pytest.mark.parametrize(("days_before", "windows"), [(7, 4), (8, 3), (30, 3), (31, 2), (90, 2), (91, 1), (366, 0)])
+def test_every_window_begins_on_its_first_day(events_of, days_before, windows):
+    bought = {"event_date": AS_OF - timedelta(days=days_before), "amount": 2}
+    row = features_of(events_of(bought, {**bought, "event_type": "cart"})).collect()[0]
+    for measure in ("frequency", "n_active_days", "n_carts", "n_sessions", "n_visit_days"):
+        assert sum(row[f"{measure}_{n}d"] for n in (7, 30, 90, 365)) == windows
+    assert sum(row[f"monetary_{n}d_amount"] for n in (7, 30, 90, 365)) == 2 * windows
+
+
+def test_contacts_are_no_visits(events_of):
+    row = features_of(events_of({}, {"event_type": "contact", "event_date": date(2011, 5, 31), "source": "mail"}))
+    (row,) = row.collect()
+    assert (row.n_visit_days, row.n_sessions, row.n_visit_days_7d, row.n_sources) == (1, 1, 0, 2)
+
+
+def test_the_preferred_part_of_the_day_and_of_equals_the_earlier(events_of):
+    events = events_of(
+        *({**at(f"2011-05-01 {hour}:00"), "customer_id": "owl"} for hour in ("00", "05", "06", "19")),
+        *({**at(f"2011-05-01 {hour}:00"), "customer_id": "tie"} for hour in ("11", "18")),
+    )
+    found = {row.customer_id: row.preferred_day_part for row in features_of(events).collect()}
+    assert found == {"owl": "night", "tie": "morning"}
+
+
+def test_a_bot_that_bought_once_is_told(events_of):
+    crawl = [{**at(f"2011-05-02 {n % 20:02}:{n}"), "event_type": "view", "amount": None} for n in range(30, 60)]
+    crawled = events_of({"event_date": date(2011, 5, 1)}, *crawl, *({**view, "customer_id": "eve"} for view in crawl))
+    assert [(row.customer_id, row.is_bot) for row in features_of(crawled).collect()] == [("ann", True)]
+
+
+def test_rows_keep_the_checks_of_the_table(events_of):
+    events = events_of(
+        {"event_date": date(2011, 5, 31), "amount": 5},
+        {"event_date": date(2010, 1, 1), "amount": 3},
+        {"event_date": date(2011, 5, 31), "event_type": "return", "amount": 9},
+        {"customer_id": "bob", "event_date": date(2011, 4, 1), "item_id": None},
+    )
+    checks = [F.expr(check.predicate).alias(check.name) for check in gold.CUSTOMER_FEATURES.checks]
+    assert {value for row in features_of(events).select(*checks).collect() for value in row} == {True}
+
+
+def test_every_feature_is_declared_once_with_what_it_means():
+    names = [feature.name for feature in FEATURES]
+    assert len(set(names)) == len(names)
+    assert all(feature.unit and feature.comment and feature.known_at for feature in FEATURES)
+    comments = {column.name: column.comment for column in gold.CUSTOMER_FEATURES.columns}
+    assert comments["frequency_30d"] == "Orders with a purchase in the 30 days before as_of_date [orders]"
+    assert comments["n_items"] == "Distinct items bought, all history [items]"
+    assert comments["mean_gap_days"].endswith("; null with one such day [days]")
+
+
+def test_windows_nest_in_checks():
+    predicates = {check.name: check.predicate for check in gold.CUSTOMER_FEATURES.checks}
+    assert predicates["monetary_amount_nests"] == (
+        "monetary_7d_amount <= monetary_30d_amount AND monetary_30d_amount <= monetary_90d_amount AND "
+        "monetary_90d_amount <= monetary_365d_amount AND monetary_365d_amount <= monetary_amount"
+    )
+    assert sum(name.endswith("_nests") for name in predicates) == sum(bool(m.windows_days) for m in MEASURES)

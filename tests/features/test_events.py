@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from affinity.core.source import SourceMapping
-from affinity.features.cleaning import accepted_events, judged, rejected_rows, with_native_id
+from affinity.features.cleaning import accepted_events, dated, duplicates, judged, rejected_rows
 from tests.features.sources import by, clicks, mapping, read
 
 Row = dict[str, Any]
@@ -95,7 +96,8 @@ def test_a_native_id_is_the_identity_whatever_else_the_line_says(typed: Typed) -
 
 
 def test_of_one_id_one_row_is_accepted_and_a_bad_one_takes_nobodys_place(framed: Framed) -> None:
-    rows = judged(framed(line(), line(), line(item="cup"), line(ts="never"), line(id="e2", ts="never")))
+    lines = dated(framed(line(), line(), line(item="cup"), line(ts="never"), line(id="e2", ts="never")))
+    rows = judged(lines, duplicates(lines, lines.limit(0)))
     (kept,) = accepted_events(rows).collect()
     assert kept["item_id"] == "tea"  # the first line of the file
     rejected = rejected_rows(rows).groupBy("disposition", "reason").count().collect()
@@ -209,16 +211,37 @@ def test_a_source_that_names_nobody_misses_nobody(typed: Typed) -> None:
     assert (row["subject_kind"], row["subject_key"], row["defects"]) == (None, None, [])
 
 
-def test_a_rival_of_another_day_takes_the_place_and_does_not_come_out(framed: Framed) -> None:
-    lines = framed(line(), line(id="e2"))
-    later = framed(line(item="cup", ts="2025-10-05T07:00:00Z"), day=date(2025, 10, 7))
-    rows = judged(lines, later)
-    assert by(rows.withColumn("id", F.get_json_object("payload", "$.id")), "id", "disposition") == {
-        "e1": "duplicate",
-        "e2": "accepted",
-    }
+def by_place(lines: DataFrame, rivals: DataFrame | None = None) -> dict[int, str]:
+    """Line → what becomes of it."""
+    found = dated(lines)
+    others = found.limit(0) if rivals is None else dated(rivals)
+    return by(judged(found, duplicates(found, others)), "line_no", "disposition")
 
 
-def test_only_native_ids_may_come_again_on_another_day(framed: Framed) -> None:
-    lines = [line(), line(id=None, item="mug"), line(id=None, item="mug")]
-    assert [row["item_id"] for row in with_native_id(framed(*lines)).collect()] == ["tea"]
+def test_of_one_id_on_days_near_each_other_the_line_of_the_first_file_counts(framed: Framed) -> None:
+    lines = framed(line(), line(id="e2"), line(id="e3"))
+    earlier = framed(line(item="cup", ts="2025-10-05T07:00:00Z"), day=date(2025, 10, 5))
+    later = framed(line(id="e2", item="cup", ts="2025-10-07T07:00:00Z"), day=date(2025, 10, 7))
+    assert by_place(lines, earlier.unionByName(later)) == {1: "duplicate", 2: "accepted", 3: "accepted"}
+
+
+@pytest.mark.parametrize(("day", "what"), [(13, "duplicate"), (14, "accepted")])
+def test_an_id_that_comes_after_more_than_a_week_is_another_event(framed: Framed, day: int, what: str) -> None:
+    lines = framed(line(ts=f"2025-10-{day}T07:00:00Z"), day=date(2025, 10, day))
+    assert by_place(lines, framed(line())) == {1: what}
+
+
+def test_a_file_without_a_date_comes_after_those_that_have_one(framed: Framed) -> None:
+    assert by_place(framed(line(), day=None), framed(line(), day=date(2025, 10, 7))) == {1: "duplicate"}
+    assert by_place(framed(line(), day=date(2025, 10, 7)), framed(line(), day=None)) == {1: "accepted"}
+
+
+def test_a_chain_of_days_is_judged_pair_by_pair(framed: Framed) -> None:
+    days = (1, 6, 11, 30)
+    files = [framed(line(ts=f"2025-10-{day:02}T07:00:00Z"), day=date(2025, 10, day)) for day in days]
+    named = [file.withColumn("file_id", F.lit(f"f{number}")) for number, file in enumerate(files)]
+    chain = reduce(DataFrame.unionByName, named)
+    found = dated(chain)
+    judged_rows = judged(found, duplicates(found, found.limit(0)))
+    dispositions = by(judged_rows.withColumn("day", F.dayofmonth("file_date")), "day", "disposition")
+    assert dispositions == {1: "accepted", 6: "duplicate", 11: "duplicate", 30: "accepted"}

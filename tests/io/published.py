@@ -80,8 +80,9 @@ def publish(path: Path) -> Root:
 def _silver(root: Root, ann: str, bob: str) -> None:
     for raw, customer_id in (("17850", ann), ("17851", bob)):
         key = token(read_key(root.key_file), "customer", raw)
-        write(root, silver.IDENTITIES, {"subject_key": key, "subject_kind": "customer", "customer_id": customer_id})
-        write(root, silver.CUSTOMERS, {"customer_id": customer_id, "country": "France", "observed_date": BEFORE})
+        ids = {"subject_id": customer_id, "customer_id": customer_id}
+        write(root, silver.IDENTITIES, {"subject_key": key, "subject_kind": "customer", **ids})
+        write(root, silver.CUSTOMERS, {"subject_id": customer_id, "country": "France", "observed_date": BEFORE})
     release(root, silver.IDENTITIES, 1, None)
     release(root, silver.CUSTOMERS, 1, BEFORE)
     items = [("tea", "Tea", True), ("cup", "Cup", True), ("mug", "=Mug", True), ("POST", "Postage", False)]
@@ -94,10 +95,10 @@ def _silver(root: Root, ann: str, bob: str) -> None:
     write(
         root,
         silver.EVENTS,
-        {**bought, "event_id": "1", "customer_id": ann, "order_id": "o1", "amount": Decimal(60)},
-        {**bought, "event_id": "2", "customer_id": ann, "order_id": "o2", "amount": Decimal(30)},
-        {**returned, "event_id": "3", "customer_id": ann, "order_id": "o3", "amount": Decimal(10)},
-        {**bought, "event_id": "4", "customer_id": bob, "order_id": "o4", "amount": Decimal(30)},
+        {**bought, "event_id": "1", "subject_id": ann, "order_id": "o1", "amount": Decimal(60)},
+        {**bought, "event_id": "2", "subject_id": ann, "order_id": "o2", "amount": Decimal(30)},
+        {**returned, "event_id": "3", "subject_id": ann, "order_id": "o3", "amount": Decimal(10)},
+        {**bought, "event_id": "4", "subject_id": bob, "order_id": "o4", "amount": Decimal(30)},
         {**bought, "event_id": "5", "order_id": "o5", "amount": Decimal("2.5")},
     )
     release(root, silver.EVENTS, 0, date(2011, 8, 31))

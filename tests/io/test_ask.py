@@ -73,7 +73,7 @@ def test_an_empty_root_answers_with_empty_tables(tmp_path: Path) -> None:
 
 def test_a_column_that_an_older_release_did_not_write_is_null(tmp_path: Path) -> None:
     root = open_root(load_config(overrides=[f"store.root={tmp_path / 'root'}"]), create=True)
-    write(root, silver.CUSTOMERS, {"customer_id": "c1"}, without="country")
+    write(root, silver.CUSTOMERS, {"subject_id": "c1"}, without="country")
     release(root, silver.CUSTOMERS, 0, BEFORE)
     assert ask.ask(root, "SELECT customer_id, country FROM silver.customers") == [
         {"customer_id": "c1", "country": None}
@@ -84,7 +84,7 @@ def test_a_column_that_an_older_release_did_not_write_is_null(tmp_path: Path) ->
 def test_a_release_without_its_version_is_told(tmp_path: Path, version: int) -> None:
     root = open_root(load_config(overrides=[f"store.root={tmp_path / 'root'}"]), create=True)
     if version:
-        write(root, silver.CUSTOMERS, {"customer_id": "c1"})
+        write(root, silver.CUSTOMERS, {"subject_id": "c1"})
     release(root, silver.CUSTOMERS, version, BEFORE)
     with pytest.raises(
         Infrastructure, match=f"silver.customers was released at version {version}, but .* does not have"

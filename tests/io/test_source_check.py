@@ -133,7 +133,7 @@ def test_json_lines_and_the_columns_that_they_lack(tmp_path: Path) -> None:
     rows = rows_of(said)
     assert "- not looked at: new" in rows
     assert "- not in the file, and null: sku, text, stars" in rows
-    assert "- withheld, and stored nowhere: device" in rows
+    assert "linked | device | a | a token, of the kind device" in rows
     assert "event_ts | epoch | 1751371200 | 2025-07-01T12:00:00Z" in rows
     assert "quarantined: event_ts_invalid | 1 | line 2 | epoch | epoch_seconds in UTC" in rows
     assert "17850" not in said

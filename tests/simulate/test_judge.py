@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from affinity.core.errors import BadInput
 from affinity.privacy.columns import customer_id
 from affinity.privacy.tokens import token
-from affinity.simulate.judge import Finding, customers_of, judged, truth_frames
+from affinity.simulate.judge import Finding, customers_of, judged, subjects_of, truth_frames
 from affinity.simulate.place import Shop
 
 
@@ -83,6 +83,26 @@ def test_propensity(spark: SparkSession, truth: dict[str, DataFrame], who: DataF
     ours, best = (-(log(p) + log(q) + log(r)) / 3 for p, q, r in ((0.6, 0.3, 0.9), (0.9, 0.8, 0.5)))
     assert found["share of the gain"].found == pytest.approx((flat - ours) / (flat - best))
     assert found["AUC"].n == 3
+
+
+def test_identities(spark: SparkSession) -> None:
+    subjects = [("a", 1, True), ("b", 1, True), ("c", 1, False), ("d", 2, True), ("e", 2, True)]
+    truth = {"subjects": spark.createDataFrame(subjects, "subject_key string, customer long, is_recoverable boolean")}
+    rows = [("a", "x", "z"), ("b", "x", "z"), ("d", "y", "z"), ("shared", "x", "z")]
+    frame = spark.createDataFrame(rows, "subject_key string, customer_id string, naive_customer_id string")
+    found = by_metric(judged({"identities": frame}, truth, spark.createDataFrame([], "customer_id string")))
+    precision, recall = found["pair precision"], found["pair recall"]
+    assert (precision.found, precision.naive, precision.n) == (1.0, pytest.approx(1 / 3), 1)
+    assert (recall.found, recall.naive, recall.n) == (1 / 2, 1 / 2, 2)  # e is in no link
+
+
+def test_ids_of_several_people_are_nobodys(spark: SparkSession, tmp_path: Path) -> None:
+    key = tmp_path / "subject.key"
+    key.write_text("0f" * 32)
+    rows = [("k1", "cookie", 7, True), ("k2", "cookie", 7, False), ("k2", "cookie", 8, True), ("k1", "device", 9, True)]
+    ids = spark.createDataFrame(rows, "id string, kind string, customer long, recoverable boolean")
+    found = subjects_of(ids, str(key)).collect()
+    assert sorted((row.customer, row.is_recoverable) for row in found) == [(7, True), (9, True)]
 
 
 def test_customers_are_found_by_the_tokens_of_their_accounts(spark: SparkSession, tmp_path: Path) -> None:

@@ -71,6 +71,14 @@ class Subject(Settings):
     nobody: tuple[str, ...] = Field(default=(), description="Further spellings of nobody, in small letters: 0, guest")
 
 
+class OtherId(Subject):
+    """A column with another id of the same person; both on one line link the two."""
+
+    stands_in: bool = Field(
+        default=True, description="Whether it names the person where the columns before it name nobody"
+    )
+
+
 class DefectRule(StrEnum):
     """What a source does with a line that has a defect."""
 
@@ -182,6 +190,7 @@ class SourceMapping(Settings):
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$", description="ISO 4217; where there are prices")
     files: FileLayout
     subject: Subject | None = None
+    other_ids: tuple[OtherId, ...] = ()
     events: EventFeed | None = None
     items: ItemFeed | None = None
     customers: CustomerFeed | None = None
@@ -193,9 +202,19 @@ class SourceMapping(Settings):
 
     @property
     def kept_columns(self) -> tuple[str, ...]:
-        """The columns that may be stored as they are: neither the person's id nor withheld."""
-        hidden = {*self.files.withheld, *([self.subject.column] if self.subject else [])}
+        """The columns that may be stored as they are: neither an id of a person nor withheld."""
+        hidden = {*self.files.withheld, *self.id_columns}
         return tuple(name for name in self.files.columns if name not in hidden)
+
+    @property
+    def ids(self) -> tuple[Subject, ...]:
+        """The ids of people in a line, the subject first."""
+        return tuple(each for each in (self.subject, *self.other_ids) if each is not None)
+
+    @property
+    def id_columns(self) -> tuple[str, ...]:
+        """The columns with ids of people, of which tokens are made."""
+        return tuple(each.column for each in self.ids)
 
     @property
     def is_dated_by_name(self) -> bool:
@@ -238,14 +257,17 @@ def _column_faults(mapping: SourceMapping) -> Iterator[str]:
     for key, column in _named_columns(mapping):
         if column not in columns:
             yield f"{key} names {column!r}, which is not in files.columns{nearest(column, columns)}"
-        elif column not in kept and not key.startswith(("files.", "subject.")):
+        elif column not in kept and not key.startswith(("files.", "subject.", "other_ids.")):
             yield f"{key} names {column!r}, which is the id of the person or withheld and is not stored"
-    hidden = {*mapping.files.withheld, *([mapping.subject.column] if mapping.subject else [])}
+    hidden = {*mapping.files.withheld, *mapping.id_columns}
     for name in kept:
         if inside := sorted(column for column in hidden if column.startswith(f"{name}.")):
             yield f"files.columns names {name!r}, which holds {inside}: they would be stored with it"
-    if mapping.subject and mapping.subject.column in mapping.files.withheld:
-        yield f"files.withheld names {mapping.subject.column!r}, of which subject.column makes a token"
+    for column in mapping.id_columns:
+        if column in mapping.files.withheld:
+            yield f"files.withheld names {column!r}, of which subject or other_ids makes a token"
+    if mapping.other_ids and mapping.subject is None:
+        yield "[[other_ids]] needs [subject], the id that comes first"
 
 
 def _named_columns(section: Settings, path: str = "") -> Iterator[tuple[str, str]]:

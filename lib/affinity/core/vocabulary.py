@@ -123,3 +123,19 @@ class Strategy(StrEnum):
 
     ALS = "als"
     POPULARITY = "popularity"
+
+
+class BotRule(StrEnum):
+    """Why a customer is taken for a program."""
+
+    MANY_EVENTS = "many_events"
+    ALL_HOURS = "all_hours"
+
+
+class DayPart(StrEnum):
+    """A quarter of the day in the business zone, six hours each, from midnight."""
+
+    NIGHT = "night"
+    MORNING = "morning"
+    AFTERNOON = "afternoon"
+    EVENING = "evening"

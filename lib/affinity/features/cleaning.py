@@ -9,39 +9,55 @@ from affinity.privacy.columns import customer_id
 UNREADABLE_DATE = "1970-01-01"
 ACCEPTED_REASON = "-"
 DUPLICATE_REASON = "same_event_id"
+SAME_EVENT_DAYS = 7
+"""Lines with one id are one event where their days are at most so far apart: sources number anew, some after weeks."""
+
+_LINE = ("source", "file_id", "line_no")
+_COMPETING = (*_LINE, "event_id", "event_date", "file_date")
+_DAY_ZERO, _NO_DATE = "1970-01-01", "9999-12-31"
 
 
-def with_native_id(lines: DataFrame) -> DataFrame:
-    """The rows whose ``event_id`` may come again on another day: not those whose line is their identity."""
-    return lines.where(F.col("event_id").startswith("n"))
+def dated(lines: DataFrame) -> DataFrame:
+    """Rows of bronze.events with ``event_date`` 1970-01-01 where the time is unreadable."""
+    return lines.withColumn("event_date", F.coalesce("event_date", F.to_date(F.lit(UNREADABLE_DATE))))
 
 
-def judged(lines: DataFrame, rivals: DataFrame | None = None) -> DataFrame:
+def duplicates(lines: DataFrame, rivals: DataFrame) -> DataFrame:
+    """Which lines repeat an event: rows of bronze.events → ``source, file_id, line_no`` of those that do.
+
+    Of lines with one id whose days are at most a week apart, and that their source takes, the first counts: of the
+    file with the earliest nominal date (files without one come last), then with the lesser digest, the first line of
+    it. ``rivals`` are lines that were judged before, with ``source, file_id, line_no, event_id, event_date,
+    file_date``: they compete, and are not among those that come out.
+
+    Only digests of ids cross the network for all lines; lines are compared where one of those comes twice.
+    """
+    here = lines.where(F.col("rejection").isNull()).select(*_COMPETING, F.lit(True).alias("is_here"))
+    all_lines = here.unionByName(rivals.select(*_COMPETING, F.lit(False).alias("is_here")))
+    digested = all_lines.withColumn("id_digest", F.xxhash64("source", "event_id"))
+    repeated = digested.groupBy("id_digest").count().where("count > 1").select("id_digest")
+    suspects = digested.join(repeated, on="id_digest", how="left_semi")
+    place = F.struct(F.coalesce("file_date", F.to_date(F.lit(_NO_DATE))).alias("file_date"), "file_id", "line_no")
+    day = F.datediff("event_date", F.to_date(F.lit(_DAY_ZERO)))
+    near = Window.partitionBy("source", "event_id").orderBy(day).rangeBetween(-SAME_EVENT_DAYS, SAME_EVENT_DAYS)
+    ranked = suspects.select(*_LINE, "is_here", place.alias("place"), F.min(place).over(near).alias("first_place"))
+    return ranked.where(F.col("is_here") & (F.col("place") > F.col("first_place"))).select(*_LINE)
+
+
+def judged(lines: DataFrame, repeated: DataFrame) -> DataFrame:
     """Give every line its one disposition: rows of bronze.events → the same plus ``disposition, reason``.
 
-    ``rivals`` are lines of other days with the same ids: they compete, and are not among the rows that come out.
-
-    A line that its source rejects keeps its reason. Among lines of one event id that would be accepted, that of the
-    latest file wins (by nominal date, then file digest), and of a file its first line; the others are duplicates.
-    ``event_date`` is 1970-01-01 where the time is unreadable.
+    ``repeated`` are the lines that ``duplicates`` found. A line that its source rejects keeps its reason.
     """
-    is_candidate = F.col("rejection").isNull()
-    same_event = Window.partitionBy("source", "event_id", is_candidate).orderBy(
-        F.desc_nulls_last("file_date"), F.desc("file_id"), F.asc("line_no")
-    )
-    is_rival = F.lit(True).alias("is_rival")
-    competing = lines.select("*", F.lit(False).alias("is_rival"))
-    is_duplicate = is_candidate & (F.col("place") > 1)
+    known = repeated.withColumn("is_duplicate", F.lit(True))
+    is_duplicate = F.coalesce("is_duplicate", F.lit(False))
     by_place = F.when(is_duplicate, F.lit(str(Disposition.DUPLICATE))).otherwise(F.lit(str(Disposition.ACCEPTED)))
     why = F.when(is_duplicate, F.lit(DUPLICATE_REASON)).otherwise(F.lit(ACCEPTED_REASON))
     return (
-        (competing if rivals is None else competing.unionByName(rivals.select("*", is_rival)))
-        .withColumn("event_date", F.coalesce("event_date", F.to_date(F.lit(UNREADABLE_DATE))))
-        .withColumn("place", F.row_number().over(same_event))
+        lines.join(known, on=list(_LINE), how="left")
         .withColumn("disposition", F.coalesce("rejected_as", by_place))
         .withColumn("reason", F.coalesce("rejection", why))
-        .where(~F.col("is_rival"))
-        .drop("rejection", "rejected_as", "place", "is_rival")
+        .drop("rejection", "rejected_as", "is_duplicate")
     )
 
 
@@ -53,7 +69,7 @@ def accepted_events(rows: DataFrame) -> DataFrame:
         "event_type",
         "event_ts",
         "event_date",
-        customer_id(F.col("subject_key")).alias("customer_id"),
+        customer_id(F.col("subject_key")).alias("subject_id"),
         "order_id",
         "item_id",
         F.abs("quantity").cast("decimal(18,4)").alias("quantity"),
@@ -62,6 +78,7 @@ def accepted_events(rows: DataFrame) -> DataFrame:
         "currency",
         "defects",
         "file_id",
+        "line_no",
     )
 
 
@@ -87,26 +104,3 @@ def disposition_counts(rows: DataFrame) -> DataFrame:
     """Counts of ``judged`` as ops.dispositions without ``run_id``."""
     keys = ("source", "file_id", "event_date", "disposition", "reason")
     return rows.groupBy(*keys).agg(F.count("*").alias("n_rows"))
-
-
-def identities(rows: DataFrame) -> DataFrame:
-    """Who appears in accepted rows, as silver.identities without ``run_id``: one customer per token, since ever."""
-    named = rows.where((F.col("disposition") == Disposition.ACCEPTED) & F.col("subject_key").isNotNull())
-    return (
-        named.select("subject_key", "subject_kind")
-        .distinct()
-        .select(
-            "subject_key",
-            "subject_kind",
-            customer_id(F.col("subject_key")).alias("customer_id"),
-            F.to_date(F.lit(UNREADABLE_DATE)).alias("valid_from_date"),
-            F.lit(None).cast("date").alias("valid_to_date"),
-        )
-    )
-
-
-def touched(rows: DataFrame, before: DataFrame) -> DataFrame:
-    """Whose days change, as ops.touched without ``run_id``: of accepted rows, and of those there were ``before``."""
-    accepted = rows.where(F.col("disposition") == Disposition.ACCEPTED)
-    now_there = accepted.select("event_date", customer_id(F.col("subject_key")).alias("customer_id"))
-    return now_there.unionByName(before.select("event_date", "customer_id")).distinct()

@@ -22,8 +22,8 @@ def item_observations(rows: DataFrame, currency: str | None) -> DataFrame:
 
 def customer_observations(rows: DataFrame) -> DataFrame:
     """Likewise of customers: ``reading.queries.CUSTOMER_COLUMNS`` and source → silver.customers without ``run_id``."""
-    last = _last_of_day(rows, ("source", "subject_key"), ("country", "tier"))
-    return last.withColumn("customer_id", customer_id(F.col("subject_key")))
+    last = _last_of_day(rows, ("source", "subject_key"), ("subject_kind", "country", "tier", "linked"))
+    return last.withColumn("subject_id", customer_id(F.col("subject_key")))
 
 
 def _last_of_day(rows: DataFrame, subject: tuple[str, ...], seen: tuple[str, ...]) -> DataFrame:

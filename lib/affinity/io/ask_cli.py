@@ -102,7 +102,7 @@ def show(
     set_: options.Set = [],  # noqa: B006 - typer reads it, nobody writes it
 ) -> None:
     """Show everything held and decided about one customer."""
-    from affinity.io.customer import checked_customer_id
+    from affinity.io.customer import checked_customer_id, customer_today
     from affinity.io.customer import customer as ask_customer
 
     # All words are taken and none is echoed: a raw id of two words would else stand in the usage error.
@@ -110,7 +110,11 @@ def show(
     settings = options.config_of(config, env, root, set_)
     if chosen == "-":
         chosen = _typed_customer(settings, source)
-    _write_sections(chosen, ask_customer(options.root_of(settings), chosen), form)
+    opened = options.root_of(settings)
+    meant = customer_today(opened, chosen)
+    if meant != chosen:
+        typer.echo(f"{chosen} belongs to {meant} today.", err=True)
+    _write_sections(meant, ask_customer(opened, meant), form)
 
 
 def list_sources(

@@ -1,94 +1,215 @@
-"""What a clean run does: the days that files touch are judged anew."""
+"""What a clean run does: fresh lines are judged, and the days anew from which something was taken."""
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import date
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from affinity.core.errors import AuditFailed
-from affinity.core.vocabulary import Disposition, FileState
-from affinity.features import cleaning
-from affinity.features.cleaning import UNREADABLE_DATE
-from affinity.io.job import RIVALS, Inputs
+from affinity.core.vocabulary import COUNTING, Disposition, Feed, FileState
+from affinity.features import cleaning, links
+from affinity.features.cleaning import SAME_EVENT_DAYS, UNREADABLE_DATE
+from affinity.features.daily import subject_daily
+from affinity.io.job import RIVALS, SEEN_AGAIN, Inputs, Outputs
 from affinity.io.kinds import Done, Work
 from affinity.io.landing import replaced_by
 from affinity.io.ops import Row, parse_date
+from affinity.io.plan import SETTINGS_BEFORE
 from affinity.io.readings import lines_that_count, of_files
+from affinity.io.session import remove_checkpoints
 from affinity.tables import bronze, ops, silver
 from affinity.tables.spec import TableSpec
 
+_OF_IDS = (silver.LINKS, silver.IDENTITIES)
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """What a run judges: all lines of the days ``anew``, and of other days the ``fresh`` ones."""
+
+    frame: DataFrame
+    anew: Sequence[date]
+    days: Sequence[date]
+
 
 class CleanWork(Work):
-    """Files not yet cleaned: the days they touch are judged anew, all others stay as they are."""
+    """Files not yet cleaned: their lines are judged beside what is known; a day that lost a line is judged anew.
+
+    Where nothing was taken back, fresh rows are added to their days and nothing else is read or written of them. Days
+    are judged anew that held rows of corrected files or of files that were read again, that hold a row which a fresh
+    line comes before, or a duplicate of a row that is gone.
+    """
 
     def run(self) -> Done:
-        """Find the touched days, judge their lines, replace those days everywhere, balance every file."""
-        plan = self.plan
-        pending = {row["file_id"]: row for row in plan.manifest if row["state"] == FileState.INGESTED}
-        replaced = replaced_by(plan.manifest, set(pending))
-        arrived = self.pinned(bronze.EVENTS).withColumn(
-            "event_date", F.coalesce("event_date", F.to_date(F.lit(UNREADABLE_DATE)))
-        )
-        counting = lines_that_count(arrived, plan.manifest)
-        days = self._days(of_files(arrived, [*pending, *replaced]), counting)  # a reading that no more counts had a day
-        outputs = self.transform(self._inputs(counting, days))
+        """Find the lines, judge them, add or replace their rows everywhere, balance every file."""
+        files = [row for row in self.plan.manifest if row["state"] == FileState.INGESTED]
+        pending = {row["file_id"]: row for row in files if row["feed"] == Feed.EVENTS}
+        lines = self._lines(pending)
+        outputs = self.transform(self._inputs(lines, files))
         is_empty = not sum(row["n_rows"] for row in pending.values())
-        staged = self.stage(outputs, empty_allowed=is_empty)
-        slices: dict[TableSpec, Sequence[date | None]] = dict.fromkeys(staged, days)
-        slices |= {silver.IDENTITIES: [None], ops.TOUCHED: [None]}
-        metrics = self._publish(staged, slices, days, list(pending))
+        try:
+            staged = self.stage(outputs, empty_allowed=is_empty)
+            days = subject_daily(staged[silver.EVENTS], self.platform.root.business_zone)
+            staged |= self.stage(Outputs({silver.SUBJECT_DAILY: days}))
+        finally:
+            for frame in outputs.release:
+                frame.unpersist()
+            remove_checkpoints(self.platform.spark, self.platform.root)
+        metrics = self._publish(staged, lines, files)
         self.track(outputs, metrics)
         released = self.publication.release()
         return Done(released, self.publication.rows, metrics, is_recovered=self.publication.is_recovered)
 
     def _publish(
-        self,
-        staged: Mapping[TableSpec, DataFrame],
-        slices: Mapping[TableSpec, Sequence[date | None]],
-        days: Sequence[date],
-        pending: Sequence[str],
+        self, staged: Mapping[TableSpec, DataFrame], lines: _Lines, files: Sequence[Row]
     ) -> dict[str, float | None]:
         fresh = staged[ops.DISPOSITIONS].select(*ops.DISPOSITIONS.column_names)
-        kept = self.pinned(ops.DISPOSITIONS).where(~F.col("event_date").isin(list(days)))
-        balances = self._balances(kept.unionByName(fresh), fresh, pending)
-        self.publication.publish(staged, slices)
+        counted = fresh.groupBy("disposition").agg(F.sum("n_rows").alias("n")).collect()
+        totals = {row["disposition"]: row["n"] for row in counted}
+        if totals and not lines.anew and not {Disposition.ACCEPTED, Disposition.DUPLICATE} & set(totals):
+            raise AuditFailed(
+                f"silver.events: has_rows (0 of {sum(totals.values())} lines were accepted). Nothing was published; "
+                "look at what arrived by `affinity source check`, mend the mapping or the files, and run again."
+            )
+        kept = self.pinned(ops.DISPOSITIONS).where(~_is_on(lines.anew))
+        balances = self._balances(kept.unionByName(fresh), fresh, files)
+        slices: dict[TableSpec, Sequence[date | None]] = dict.fromkeys(staged, lines.days)
+        slices |= {spec: [None] if self.publication.rows[spec.full_name] else [] for spec in _OF_IDS}
+        self.publication.publish(staged, slices, anew=lines.anew)
         self.publication.publish_manifest(balances)
-        totals = fresh.groupBy("disposition").agg(F.sum("n_rows").alias("n")).collect()
-        metrics: dict[str, float | None] = {f"n_{row['disposition']}": float(row["n"]) for row in totals}
-        return metrics | {"n_days": float(len(days))}
+        metrics: dict[str, float | None] = {f"n_{disposition}": float(n) for disposition, n in totals.items()}
+        return metrics | {"n_days": float(len(lines.days)), "n_days_anew": float(len(lines.anew))}
 
-    def _days(self, fresh: DataFrame, counting: DataFrame) -> list[date]:
-        """The days of fresh rows, and of other rows with their ids; the sentinel day where there is no row at all."""
-        days = {row["event_date"] for row in fresh.select("event_date").distinct().collect()}
-        others = self._elsewhere(counting, cleaning.with_native_id(fresh), days)
-        if others is not None:
-            days |= {row["event_date"] for row in others.select("event_date").distinct().collect()}
-        return sorted(days) or [parse_date(UNREADABLE_DATE)]
+    def _inputs(self, lines: _Lines, files: Sequence[Row]) -> Inputs:
+        statements = [row["file_id"] for row in files if row["feed"] == Feed.CUSTOMERS]
+        said = of_files(self.pinned(silver.CUSTOMERS), statements)
+        seen_again, is_anew = self._seen_again(lines.frame, said, files)
+        frames = {
+            bronze.EVENTS: lines.frame,
+            silver.CUSTOMERS: said,
+            silver.LINKS: self._links(_live(self.plan.manifest)),
+            silver.IDENTITIES: self.pinned(silver.IDENTITIES),
+        }
+        named = {spec.full_name: frame for spec, frame in frames.items()}
+        landed = [row["file_date"] for row in files if row["file_date"]]
+        newest = max(landed, default=max(lines.days))  # days of events may be anything: a bad clock names no day
+        return Inputs(
+            {**named, RIVALS: self._rivals(lines), SEEN_AGAIN: seen_again},
+            as_of=newest,
+            is_anew=is_anew or SETTINGS_BEFORE in self.plan.inputs,
+        )
 
-    def _inputs(self, counting: DataFrame, days: Sequence[date]) -> Inputs:
-        """The rows of the days, before and now, and their rivals: rows of other days with the id of one of them.
+    def _seen_again(self, lines: DataFrame, said: DataFrame, files: Sequence[Row]) -> tuple[DataFrame, bool]:
+        """Links that files told of which are gone, as others tell of them; and whether any link has changed thereby.
 
-        An id has rows on several days only where a source sent it again with another time. Of one that has, all but
-        one are duplicates: those of the days as they are, or as the fresh rows will make them, which ``_days`` adds.
+        What a correction says once more, and most say it, is not looked for.
         """
-        is_touched = F.col("event_date").isin(list(days))
-        losers = self.pinned(silver.QUARANTINE).where(is_touched & (F.col("disposition") == Disposition.DUPLICATE))
-        rivals = self._elsewhere(counting, cleaning.with_native_id(losers), days)
-        before = self.pinned(silver.EVENTS).where(is_touched)
-        frames = {bronze.EVENTS.full_name: counting.where(is_touched), silver.EVENTS.full_name: before}
-        return Inputs(frames if rivals is None else {**frames, RIVALS: rivals})
+        gone = replaced_by(self.plan.manifest, {row["file_id"] for row in files})
+        lost, standing = self._links(gone), self._links(_live(self.plan.manifest))
+        nothing = standing.limit(0)
+        if not gone:
+            return nothing, False
+        missed = links.news(lost, links.first_seen(standing, *_told(lines, said)))
+        if missed.isEmpty():
+            return nothing, False
+        counting = cleaning.dated(lines_that_count(self.pinned(bronze.EVENTS), self._of_events()))
+        found = links.first_seen(standing, *_told(counting, self.pinned(silver.CUSTOMERS)))
+        return links.of_pairs(found, missed), True
 
-    def _elsewhere(self, counting: DataFrame, ids: DataFrame, days: Collection[date]) -> DataFrame | None:
-        """Rows of other days with these ids; None where there is no such id or no other day, which spares a join."""
-        sources = [row["source"] for row in ids.select("source").distinct().collect()]
-        others = counting.where(F.col("source").isin(sources) & ~F.col("event_date").isin(list(days)))
-        if not sources or others.isEmpty():
-            return None
-        return others.join(ids.select("source", "event_id").distinct(), on=["source", "event_id"], how="left_semi")
+    def _links(self, file_ids: Collection[str]) -> DataFrame:
+        """The links of which these files are witness."""
+        return of_files(self.pinned(silver.LINKS).drop("run_id"), file_ids)
 
-    def _balances(self, counts: DataFrame, fresh: DataFrame, pending: Sequence[str]) -> list[Row]:
-        """Manifest rows of every file with a row in the touched days, their dispositions counted over all days.
+    def _of_events(self) -> list[Row]:
+        """The manifest of events."""
+        return [row for row in self.plan.manifest if row["feed"] == Feed.EVENTS]
+
+    def _lines(self, pending: Mapping[str, Row]) -> _Lines:
+        """The lines to be judged, and whose days."""
+        manifest = self._of_events()
+        again = {file_id for file_id, row in pending.items() if (row["n_readings"] or 1) > 1}
+        judged_before = {
+            file_id for file_id, row in pending.items() if row["n_accepted"] is not None
+        }  # put back, unjudged
+        gone = replaced_by(manifest, set(pending)) | again | judged_before
+        fresh = self._of_files([row for file_id, row in pending.items() if file_id not in again])
+        anew = self._days_of(gone)
+        anew |= _days_in(self._of_files([pending[file_id] for file_id in again])) if again else set()
+        fresh_days = _days_in(fresh)
+        known = self._known({*fresh_days, *anew})
+        if self._may_come_before(pending):
+            arrived = self._of_files(list(pending.values())) if again else fresh
+            anew |= _days_in(_behind(known.where(F.col("is_accepted")), arrived))
+        anew |= self._freed(known, gone) if gone else set()
+        frame = fresh
+        if anew:
+            frame = fresh.where(~_is_on(anew)).unionByName(self._on(anew))
+        days = sorted({*fresh_days, *anew}) or [parse_date(UNREADABLE_DATE)]  # a release needs a slice
+        return _Lines(frame, sorted(anew), days)
+
+    def _on(self, days: Collection[date]) -> DataFrame:
+        """All lines of some days that count; of files that were read again the last reading may be of another day."""
+        manifest = self._of_events()
+        again = [row["file_id"] for row in manifest if (row["n_readings"] or 1) > 1]
+        there = self.pinned(bronze.EVENTS).where(_may_be_on(days) | F.col("file_id").isin(again))
+        return cleaning.dated(lines_that_count(there, manifest)).where(_is_on(days))
+
+    def _may_come_before(self, pending: Mapping[str, Row]) -> bool:
+        """Whether a fresh file comes before one that was judged: on most nights all are newer."""
+        judged = [row for row in self._of_events() if row["state"] == FileState.CLEANED]
+        last: dict[str, tuple[date, str]] = {}
+        for row in judged:
+            last[row["source"]] = max(last.get(row["source"], _order(row)), _order(row))
+        return any(_order(row) < last[row["source"]] for row in pending.values() if row["source"] in last)
+
+    def _of_files(self, rows: Sequence[Row]) -> DataFrame:
+        """The lines of these files that count; what lies in bronze by the dates of other files is not opened."""
+        lines = cleaning.dated(self.pinned(bronze.EVENTS))
+        dates = {row["file_date"] for row in rows}
+        is_moved = any(row["also_seen_as"] for row in rows)  # its rows have the date of its first name
+        if dates and None not in dates and not is_moved:
+            lines = lines.where(F.col("file_date").between(F.lit(min(dates)), F.lit(max(dates))))
+        return lines_that_count(lines, rows)
+
+    def _days_of(self, file_ids: Collection[str]) -> set[date]:
+        """The days on which files that were judged before have rows."""
+        if not file_ids:
+            return set()
+        counted = self.pinned(ops.DISPOSITIONS).where(F.col("file_id").isin(list(file_ids)))
+        return _days_in(counted)
+
+    def _known(self, days: Collection[date]) -> DataFrame:
+        """Lines that were judged before and may be one event with lines of these days: accepted, or duplicates."""
+        near = _near(days)
+        accepted = self.pinned(silver.EVENTS).where(_is_on(near)).withColumn("is_accepted", F.lit(True))
+        duplicate = self.pinned(silver.QUARANTINE).where(_is_on(near) & (F.col("disposition") == Disposition.DUPLICATE))
+        columns = ("source", "file_id", "line_no", "event_id", "event_date", "is_accepted")
+        all_known = accepted.select(*columns).unionByName(
+            duplicate.withColumn("is_accepted", F.lit(False)).select(*columns)
+        )
+        return all_known.join(F.broadcast(self._file_dates()), on="file_id", how="inner")
+
+    def _file_dates(self) -> DataFrame:
+        """The nominal date of every file that counts or did."""
+        dates = [(row["file_id"], row["file_date"]) for row in self._of_events()]
+        return self.platform.spark.createDataFrame(dates, "file_id string, file_date date")
+
+    def _freed(self, known: DataFrame, gone: Collection[str]) -> set[date]:
+        """The days of duplicates of something that goes with its file, be it an event or another duplicate."""
+        is_gone = F.col("file_id").isin(list(gone))
+        lost = known.where(is_gone).select("source", "event_id").distinct()
+        waiting = known.where(~F.col("is_accepted") & ~is_gone)
+        return _days_in(waiting.join(lost, on=["source", "event_id"], how="left_semi"))
+
+    def _rivals(self, lines: _Lines) -> DataFrame:
+        """Lines judged before that compete with those of the run: of days that are not judged anew."""
+        return self._known(lines.days).where(~_is_on(lines.anew)).drop("is_accepted")
+
+    def _balances(self, counts: DataFrame, fresh: DataFrame, files: Sequence[Row]) -> list[Row]:
+        """Manifest rows of every file with a row among the fresh ones, their dispositions counted over all days; and of
+        those with statements, that they were heard.
 
         Raises:
             AuditFailed: the dispositions of a file do not add up to its rows.
@@ -96,13 +217,71 @@ class CleanWork(Work):
         affected = counts.join(fresh.select("file_id").distinct(), on="file_id", how="left_semi")
         sums = affected.groupBy("file_id").pivot("disposition", [str(d) for d in Disposition]).sum("n_rows").collect()
         by_file = {row["file_id"]: {d: row[str(d)] or 0 for d in Disposition} for row in sums}
-        rows = [self._balance(row, by_file) for row in self.plan.manifest if row["file_id"] in {*by_file, *pending}]
+        pending = {row["file_id"] for row in files if row["feed"] == Feed.EVENTS}
+        rows = [self._balance(row, by_file) for row in self._of_events() if row["file_id"] in {*by_file, *pending}]
         unbalanced = [row["path"] for row in rows if row["n_rows"] != sum(row[f"n_{d}"] for d in Disposition)]
         if unbalanced:
             raise AuditFailed(f"Dispositions do not add up to the rows of {unbalanced[:5]}; nothing was published.")
-        return rows
+        return rows + [{**row, "state": str(FileState.CLEANED)} for row in files if row["feed"] != Feed.EVENTS]
 
     @staticmethod
     def _balance(row: Row, by_file: Mapping[str, Mapping[Disposition, int]]) -> Row:
         counted = by_file.get(row["file_id"]) or dict.fromkeys(Disposition, 0)
         return {**row, **{f"n_{d}": counted[d] for d in Disposition}, "state": str(FileState.CLEANED)}
+
+
+def _live(manifest: Sequence[Row]) -> list[str]:
+    return [row["file_id"] for row in manifest if row["state"] in COUNTING]
+
+
+def _told(lines: DataFrame, said: DataFrame) -> tuple[DataFrame, DataFrame]:
+    """The links that lines and statements tell of."""
+    return links.of_lines(lines), links.of_statements(said)
+
+
+def _order(row: Row) -> tuple[date, str]:
+    """The order of files: by nominal date, those without one last, then by digest."""
+    return row["file_date"] or date.max, row["file_id"]
+
+
+def _behind(accepted: DataFrame, fresh: DataFrame) -> DataFrame:
+    """Accepted rows that are one event with a fresh line which comes before them."""
+    names = ("source", "event_id", "event_date")
+    lines = fresh.where(F.col("rejection").isNull()).select(
+        *(F.col(name).alias(f"fresh_{name}") for name in (*names, "file_date", "file_id"))
+    )
+    is_one = (
+        (F.col("source") == F.col("fresh_source"))
+        & (F.col("event_id") == F.col("fresh_event_id"))
+        & (F.abs(F.datediff("event_date", "fresh_event_date")) <= SAME_EVENT_DAYS)
+    )
+    return accepted.join(lines, on=is_one & (_place("fresh_") < _place("")), how="left_semi")
+
+
+def _place(prefix: str) -> Column:
+    """``_order`` as a column."""
+    dated = F.coalesce(F.col(f"{prefix}file_date"), F.lit(date.max))
+    return F.struct(dated.alias("file_date"), F.col(f"{prefix}file_id").alias("file_id"))
+
+
+def _near(days: Iterable[date]) -> list[date]:
+    """The days on which a line may be that is one event with a line of ``days``."""
+    ordinals = {day.toordinal() for day in days if str(day) != UNREADABLE_DATE}
+    spread = {at + by for at in ordinals for by in range(-SAME_EVENT_DAYS, SAME_EVENT_DAYS + 1)}
+    return [date.min + timedelta(days=at - 1) for at in sorted(spread)]
+
+
+def _is_on(days: Iterable[date]) -> Column:
+    listed = list(days)
+    return F.col("event_date").isin(listed) if listed else F.lit(False)
+
+
+def _may_be_on(days: Iterable[date]) -> Column:
+    """``_is_on`` of bronze, in a form by which files are passed over: an unreadable time is null there."""
+    listed = list(days)
+    unreadable = F.col("event_date").isNull() if parse_date(UNREADABLE_DATE) in listed else F.lit(False)
+    return _is_on(listed) | unreadable
+
+
+def _days_in(rows: DataFrame) -> set[date]:
+    return {row["event_date"] for row in rows.select("event_date").distinct().collect()}

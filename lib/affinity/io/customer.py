@@ -14,7 +14,8 @@ _CUSTOMER_ID = re.compile(r"c[0-9a-f]{24}")
 # Decisions are those of each table's newest released slice. Tokens are shortened: whole ones are not for reading.
 SECTIONS = {
     "identities": """
-        SELECT subject_kind, left(subject_key, 12) || '…' AS subject_key, valid_from_date, valid_to_date
+        SELECT subject_kind, left(subject_key, 12) || '…' AS subject_key, linked_date, is_shared, is_capped,
+            valid_from_date, valid_to_date
         FROM silver.identities WHERE customer_id = $customer_id ORDER BY ALL""",
     "attributes": """
         SELECT source, observed_date, country, tier FROM silver.customers WHERE customer_id = $customer_id
@@ -53,6 +54,13 @@ def customer(root: Root, customer_id: str) -> dict[str, list[Row]]:
     if not any(found.values()):
         raise BadInput("No released table knows this customer; `affinity tables` says what was released, and when.")
     return found
+
+
+def customer_today(root: Root, customer_id: str) -> str:
+    """The customer that a pseudonym means today: an id may have come to belong to another."""
+    sql = "SELECT customer_id FROM silver.identities WHERE subject_id = $id AND valid_to_date IS NULL"
+    known = ask(root, sql, {"id": customer_id})
+    return str(known[0]["customer_id"]) if known else customer_id
 
 
 def checked_customer_id(text: str) -> str:

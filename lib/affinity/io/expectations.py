@@ -75,6 +75,8 @@ def audit(staged: DataFrame, spec: TableSpec, *, may_be_empty: bool) -> list[Che
     expectations = suite(spec, may_be_empty=may_be_empty)
     if not expectations:
         raise AuditFailed(f"Table {spec.full_name} has no suite; nothing was published.")
+    if may_be_empty and staged.columns == list(spec.column_names) and staged.isEmpty():
+        return [_of_no_rows(expectation) for expectation in expectations]
     predicates = [F.coalesce(F.expr(c.predicate), F.lit(True)).alias(_CHECK + c.name) for c in spec.checks]
     frame = staged.select("*", *predicates)
     if not spec.key_is_proven:  # else the few columns that are looked at are read again sooner than all are kept
@@ -116,6 +118,11 @@ def _validate(frame: DataFrame, name: str, expectations: list[Expectation]) -> l
             )
     n_rows = frame.count()
     return [_result(result, name, n_rows) for result in outcome.results]
+
+
+def _of_no_rows(expectation: Expectation) -> CheckResult:
+    """Where there may be none, no rows meet every check."""
+    return CheckResult(expectation["meta"]["check"], Severity(expectation["severity"]), True, 0, None)
 
 
 _NO_VALUES = {"partial_unexpected_count": 0, "exclude_unexpected_values": True}

@@ -160,7 +160,7 @@ class IngestWork(Work):
         outputs = self.transform(Inputs({"rows": rows}, mapping=self._mapping))
         staged = self.stage(outputs, empty_allowed=not sum(found.n_lines.values()))
         slices = {spec: days_of(frame, spec) for spec, frame in staged.items()}
-        self.publication.publish(staged, slices, list(arrivals.supersedes))
+        self.publication.publish(staged, slices, replaced=list(arrivals.supersedes))
         return Counts(found.n_lines)
 
     def _check_unchanged(self, files: Sequence[LandedFile]) -> None:

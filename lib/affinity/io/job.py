@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 RIVALS = "rivals"
+SEEN_AGAIN = "seen_again"
 
 
 class Kind(StrEnum):
@@ -68,13 +69,16 @@ class LoadedModel:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a transform may know: frames cut at ``as_of`` and pinned, models, and facts of the run."""
+    """What a transform may know: frames cut at ``as_of`` and pinned, models, and facts of the run.
+
+    ``is_anew`` tells a clean job to find out of all ids whose they are: links were taken back, or its rules changed.
+    """
 
     frames: Mapping[str, "DataFrame"]
     models: Mapping[str, LoadedModel] = field(default_factory=dict)
     as_of: date | None = None
-    business_zone: str = "UTC"
     mapping: SourceMapping | None = None
+    is_anew: bool = False
 
     def __getitem__(self, spec: TableSpec) -> "DataFrame":
         return self.frames[spec.full_name]
@@ -85,9 +89,14 @@ class Inputs:
         return self.frames["rows"]
 
     @property
-    def rivals(self) -> "DataFrame | None":
-        """Rows of other days that share an event_id with one of a clean job's days."""
-        return self.frames.get(RIVALS)
+    def rivals(self) -> "DataFrame":
+        """Lines that were judged before and may be one event with a line that a clean job judges."""
+        return self.frames[RIVALS]
+
+    @property
+    def seen_again(self) -> "DataFrame":
+        """Links whose witness a clean job lost, and that others tell of."""
+        return self.frames[SEEN_AGAIN]
 
     @property
     def source_mapping(self) -> SourceMapping:

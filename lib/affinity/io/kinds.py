@@ -9,10 +9,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from affinity.core.vocabulary import Status
+from affinity.features.identities import of_customers
 from affinity.io.job import Challenger, Inputs, Kind, Outputs
 from affinity.io.publication import Publication
 from affinity.io.session import remove_checkpoints
 from affinity.metrics.gate import Decision, decide
+from affinity.tables import silver
+from affinity.tables.catalog import OF_SUBJECTS
 from affinity.tables.spec import ModelSpec, TableSpec
 
 if TYPE_CHECKING:
@@ -103,12 +106,15 @@ class SliceWork(Work):
         return Inputs({spec.full_name: self._cut(spec, as_of) for spec in tables}, models, as_of)
 
     def _cut(self, spec: TableSpec, as_of: date) -> DataFrame:
-        """What was known before ``as_of``; of a gold table the slice itself. No transform ever sees more."""
+        """What was known before ``as_of``, and of whom by then; of a gold table the slice itself.
+
+        No transform ever sees more.
+        """
         rows = self.pinned(spec)
-        if spec.slice_column is None:
-            return rows
-        cut = F.col(spec.slice_column)
-        return rows.where(cut == F.lit(as_of) if spec.slice_column == "as_of_date" else cut < F.lit(as_of))
+        if spec.slice_column is not None:
+            cut = F.col(spec.slice_column)
+            rows = rows.where(cut == F.lit(as_of) if spec.slice_column == "as_of_date" else cut < F.lit(as_of))
+        return of_customers(rows, self.pinned(silver.IDENTITIES), as_of) if spec in OF_SUBJECTS else rows
 
     def _gate(
         self, challenger: Challenger | None, as_of: date, mlflow_id: str

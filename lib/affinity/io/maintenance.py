@@ -1,5 +1,6 @@
 """Upkeep: rows past their retention go, small files become large ones, and files nothing needs are removed."""
 
+import shutil
 from datetime import timedelta
 
 from affinity.io.kinds import Done, Work
@@ -37,6 +38,8 @@ class MaintainWork(Work):
             spark.sql(f"OPTIMIZE delta.`{path}`")
         if has_old_files(self.platform.root, spec):
             spark.sql(f"VACUUM delta.`{path}`")
+        for unfinished in path.glob("*/*/_temporary"):  # of runs that died: nobody else writes while we do
+            shutil.rmtree(unfinished)
         if (version := self.store.version(spec)) != self.plan.releases.version(spec):
             self.publication.add(spec.full_name, [None], version, is_maintenance=True)
         return n_expired

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow as pa
@@ -205,8 +204,10 @@ def _sql_type(delta_type: Any) -> str:
 def is_fragmented(root: Root, spec: TableSpec) -> bool:
     """Whether some partition of the current version lies in several files that could be one."""
     actions = DeltaTable(str(root.table(spec))).get_add_actions(flatten=True)
-    sizes = zip(actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True)
-    small = Counter(str(PurePosixPath(path).parent) for path, n_bytes in sizes if n_bytes < _LARGE_BYTES)
+    columns = [actions[f"partition.{name}"].to_pylist() for name in spec.partition_by]
+    partitions = list(zip(*columns, strict=True)) if columns else [()] * actions.num_rows
+    sizes = zip(partitions, actions["size_bytes"].to_pylist(), strict=True)
+    small = Counter(partition for partition, n_bytes in sizes if n_bytes < _LARGE_BYTES)
     return any(n > _FRAGMENTS for n in small.values())
 
 

@@ -25,6 +25,9 @@ from affinity.reading.layouts import OwnLayout
 from affinity.tables import ops
 from affinity.tables.spec import ModelSpec, TableSpec
 
+SETTINGS_BEFORE = "settings_before"
+"""The input of a clean run whose rules are others than those of the last one."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -190,16 +193,29 @@ def _plan_replay(question: _Question) -> Plan:
 
 
 def _plan_clean(question: _Question) -> Plan:
-    events = [row for row in question.manifest if row["feed"] == Feed.EVENTS]
-    pending = [row for row in events if row["state"] == FileState.INGESTED]
+    """Files whose lines are to be judged, or whose statements tell of links; rules that changed since the last run."""
+    noted = [row for row in question.manifest if row["feed"] in (Feed.EVENTS, Feed.CUSTOMERS)]
+    pending = [row for row in noted if row["state"] == FileState.INGESTED]
     inputs: dict[str, Any] = {
-        "live": sorted(row["file_id"] for row in events if row["state"] in COUNTING),
+        "live": sorted(row["file_id"] for row in noted if row["state"] in COUNTING),
         "pending": sorted(row["file_id"] for row in pending),
     }
     if again := {row["file_id"]: row["n_readings"] for row in pending if (row["n_readings"] or 1) > 1}:
         inputs["readings"] = again  # else a file that was read again would be as it was when it was judged first
-    nothing = None if pending else "every ingested file is cleaned"
-    return question.plan(inputs, manifest=events, status=Status.NOTHING_TO_DO if nothing else None, reason=nothing)
+    if before := _other_settings(question):
+        inputs[SETTINGS_BEFORE] = before
+    nothing = None if pending or before else "every ingested file is cleaned"
+    return question.plan(inputs, manifest=noted, status=Status.NOTHING_TO_DO if nothing else None, reason=nothing)
+
+
+def _other_settings(question: _Question) -> dict[str, Any] | None:
+    """The settings of the last run that ended well, where they were others than now."""
+    ended = [row for row in question.attempts() if row["status"] in (Status.DONE, Status.RECOVERED)]
+    if not ended:
+        return None
+    before = json.loads(max(ended, key=lambda row: row["at_ts"])["settings"])
+    now = json.loads(to_json(question.settings.model_dump()))
+    return None if before == now else dict(before)
 
 
 def _plan_maintain(question: _Question) -> Plan:

@@ -70,27 +70,35 @@ class Publication:
             AuditFailed: a critical check failed or an audit could not be made; the staged rows are kept for a look.
         """
         failed: list[str] = []
+        folders: list[str] = []
         for spec, frame in staged.items():
             results = audit(frame, spec, may_be_empty=spec.may_be_empty or empty_allowed)
             self._record(spec, results)
             self.rows[spec.full_name] = results[0].n_rows
-            failed += [
+            faults = [
                 f"{spec.full_name}: {result.name} ({_count(result)})"
                 for result in results
                 if not result.is_success and result.severity is Severity.CRITICAL
             ]
+            failed += faults
+            folders += [str(self.platform.store.staged_at(spec, self.run_id))] if faults else []
         if failed:
             raise AuditFailed(
                 f"Staged rows failed their audit: {'; '.join(failed)}. Nothing was published; yesterday's slices stay. "
-                f"The staged rows are in {self.platform.root.path / 'staging' / self.run_id}; see ops.quality_results "
-                f"for run {self.run_id}."
+                f"The staged rows are in {', '.join(folders)}; see ops.quality_results for run {self.run_id}."
             )
 
     def publish(
-        self, staged: Mapping[TableSpec, DataFrame], slices: Mapping[TableSpec, Slices], replaced: Sequence[str] = ()
+        self,
+        staged: Mapping[TableSpec, DataFrame],
+        slices: Mapping[TableSpec, Slices],
+        *,
+        replaced: Sequence[str] = (),
+        anew: Slices | None = None,
     ) -> None:
         """Commit every table once, unless this very run already did before it died.
 
+        The rows of ``slices`` are replaced; where ``anew`` is given, of these alone, and rows of others are added.
         ``replaced`` are the file_ids whose rows a correction takes out of upserted tables.
         """
         store = self.platform.store
@@ -98,8 +106,8 @@ class Publication:
             if spec in self._committed:
                 version = store.proven_version(spec, self.run_id)
             else:
-                days = [day for day in slices[spec] if day is not None]
-                version = store.publish(frame, spec, self.run_id, days, replaced)
+                days = [day for day in (slices[spec] if anew is None else anew) if day is not None]
+                version = store.publish(frame, spec, self.run_id, days, replaced=replaced)
             is_changed = version != self.releases.version(spec)  # a correction may take rows out and bring none
             self.add(spec.full_name, slices[spec] or ([None] if is_changed else []), version)
 

@@ -14,7 +14,7 @@ from affinity.io.config import Config
 from affinity.privacy.tokens import KEY_VERSION, fingerprint, read_key
 from affinity.tables.spec import ModelSpec, TableSpec
 
-LAYOUT_VERSION = 4
+LAYOUT_VERSION = 5
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,8 @@ def _fields(mapping: SourceMapping, feed: Feed) -> dict[str, tuple[str, ...]]:
     else:
         told = mapping.items if feed is Feed.ITEMS else mapping.customers
         named = {"observed_ts": _times(mapping, told)[0], "observed_date": ()} | _of_description(mapping, told)
-    person = {"person": (mapping.subject.column,)} if mapping.subject and feed is not Feed.ITEMS else {}
+    others = tuple(each.column for each in mapping.other_ids)
+    person = {"person": mapping.id_columns[:1], "linked": others} if mapping.subject and feed is not Feed.ITEMS else {}
     return person | {ours: tuple(filter(None, columns)) for ours, columns in named.items()}
 
 
@@ -143,7 +144,7 @@ def _times(mapping: SourceMapping, feed: ItemFeed | CustomerFeed | None) -> tupl
 def _says(mapping: SourceMapping, columns: Sequence[str], said: Said) -> str:
     """The text of columns; of a person's id only what it looks like."""
     text = " ".join(said.texts[name] for name in columns)
-    is_person = mapping.subject is not None and mapping.subject.column in columns
+    is_person = any(name in mapping.id_columns for name in columns)
     return masked(text[:_SHOWN]) if is_person else text[:_SHOWN]
 
 
@@ -151,6 +152,8 @@ def _becomes(mapping: SourceMapping, ours: str, row: Row) -> str:
     """A value of ours; tokens of people, and ids that are made of a line, are nothing to look at."""
     if ours == "person":
         return f"a token, of the kind {row['subject_kind']}" if row.get("subject_key") else "nobody"
+    if ours == "linked":
+        return ", ".join(f"a token, of the kind {each.partition(':')[0]}" for each in row.get("linked") or ())
     if ours == "event_id" and not (mapping.events and mapping.events.event_id and str(row[ours]).startswith("n")):
         return "the line and its place among equal ones"
     return text_of(row[ours]) if not isinstance(row[ours], bool) else "yes" if row[ours] else "no"

@@ -1,13 +1,17 @@
 """Delta tables: made from specifications, read at pinned versions, changed in single commits."""
 
+import json
 import time
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from delta.tables import DeltaTable
 from deltalake import CommitProperties
 from deltalake import DeltaTable as DeltaTableFile
@@ -24,6 +28,7 @@ from affinity.tables import ddl
 from affinity.tables.spec import Column, TableSpec, WriteMode
 
 _RESTORE = "RESTORE"
+_CHECKS_DAYS = "spark.databricks.delta.replaceWhere.constraintCheck.enabled"
 COMMIT_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 
 
@@ -33,6 +38,7 @@ class Store:
     def __init__(self, spark: SparkSession, root: Root) -> None:
         self._spark = spark
         self._root = root
+        self._staged: dict[TableSpec, Path] = {}
 
     def read(self, spec: TableSpec, version: int | None) -> DataFrame:
         """The rows of a version; an empty frame of the table where nothing was released yet.
@@ -92,10 +98,24 @@ class Store:
             self._spark.sql(f"ALTER TABLE delta.`{self._root.table(spec)}` {change}")
 
     def stage(self, frame: DataFrame, spec: TableSpec, run_id: str) -> DataFrame:
-        """Write a run's rows of a table beside it, once; what is audited and published is exactly this."""
-        path = str(self._root.staging(run_id, spec))
-        conform(frame, spec).write.mode("overwrite").parquet(path)
-        return self._spark.read.schema(ddl.frame_schema(spec)).parquet(path)
+        """Write a run's rows of a table, once; what is audited and published is exactly this.
+
+        Rows of days that are partitions are written where they stay, as files that no reader sees before the commit.
+        """
+        rows = conform(frame, spec)
+        if not _is_by_day(spec):
+            path = self._root.staging(run_id, spec)
+            rows.write.mode("overwrite").parquet(str(path))
+            return self._spark.read.schema(ddl.frame_schema(spec)).parquet(str(path))
+        path = Path(self.parts_folder(spec, run_id)) / uuid.uuid4().hex  # of this try alone
+        self._staged[spec] = path
+        # One file per day, however many tasks there are; a large day is split again.
+        tidy = rows.hint("rebalance", *spec.partition_by).sortWithinPartitions(*spec.partition_by, *spec.sorted_by)
+        tidy.write.partitionBy(*spec.partition_by).parquet(str(path))
+        for beside in [*path.rglob("_SUCCESS"), *path.rglob(".*.crc")]:
+            beside.unlink()  # no table has them, and VACUUM passes over hidden files
+        staged = self._spark.read.schema(ddl.frame_schema(spec)).parquet(str(path))
+        return staged.select(*spec.column_names)
 
     def part_schema(self, spec: TableSpec) -> pa.Schema:
         """The Arrow schema of a table's files."""
@@ -104,6 +124,11 @@ class Store:
     def parts_folder(self, spec: TableSpec, run_id: str) -> str:
         """Where tasks write files of a table; no reader sees them before they are committed."""
         return str(self._root.table(spec).absolute() / run_id)
+
+    def staged_at(self, spec: TableSpec, run_id: str) -> Path:
+        """Where rows lie that a run has written and not committed."""
+        parts = Path(self.parts_folder(spec, run_id))
+        return parts if parts.is_dir() else self._root.staging(run_id, spec)
 
     def read_parts(self, spec: TableSpec, parts: Sequence[Part]) -> DataFrame:
         """The rows of files that are not committed yet."""
@@ -150,29 +175,63 @@ class Store:
         return False
 
     def publish(
-        self, staged: DataFrame, spec: TableSpec, run_id: str, slices: Sequence[date], replaced: Sequence[str] = ()
+        self,
+        staged: DataFrame,
+        spec: TableSpec,
+        run_id: str,
+        slices: Sequence[date],
+        *,
+        replaced: Sequence[str] = (),
     ) -> int:
         """Make staged rows part of the table in one commit that carries the run id, and return its version.
 
-        ``slices`` are the days or the ``as_of_date`` that the rows replace; rows outside them are refused by Delta.
+        ``slices`` are the days or the ``as_of_date`` whose rows they replace; rows of other days are added.
         ``replaced`` are files whose rows a correction takes out of an upserted table.
         """
         metadata, before = to_json({"run_id": run_id}), self.version(spec)
         if spec.mode is WriteMode.UPSERT:
-            self._upsert(staged, spec, metadata, replaced)
+            if replaced or not staged.isEmpty():
+                self._upsert(staged, spec, metadata, replaced)
+        elif _is_by_day(spec):
+            self._commit_days(spec, metadata, slices)
         else:
-            # One file per day where days are partitions, however many tasks there are; a large day is split again.
-            rows = staged.hint("rebalance", *spec.partition_by) if spec.partition_by else staged
-            writer = rows.write.format("delta").option("userMetadata", metadata)
-            if spec.mode is WriteMode.APPEND_FILES:
+            writer = staged.write.format("delta").option("userMetadata", metadata)
+            if spec.mode is WriteMode.APPEND_FILES or not slices:
                 writer = writer.mode("append")
             else:
                 days = ", ".join(f"DATE '{day}'" for day in slices)
                 writer = writer.mode("overwrite").option("replaceWhere", f"{spec.slice_column} IN ({days})")
-            writer.save(str(self._root.table(spec)))
+            with self._setting(_CHECKS_DAYS, str(spec.mode is not WriteMode.REPLACE_DAYS).lower()):
+                writer.save(str(self._root.table(spec)))
         if self.version(spec) == before and staged.isEmpty():
             return before  # no row to write and none to replace: Delta makes no commit of it
         return self.proven_version(spec, run_id)
+
+    def _commit_days(self, spec: TableSpec, metadata: str, days: Sequence[date]) -> None:
+        """Make staged files part of the table, in place of the files of ``days``."""
+        home, at = self._root.table(spec).absolute(), int(time.time() * 1000)
+        added: list[AddAction | RemoveAction] = [
+            AddAction(
+                str(file.relative_to(home)),
+                file.stat().st_size,
+                _partition(file.relative_to(self._staged[spec])),
+                at,
+                data_change=True,
+                stats=_counted(file),
+            )
+            for file in sorted(self._staged[spec].glob("*=*/*.parquet"))
+        ]
+        if not added and not days:
+            return
+        table = DeltaTableFile(str(home))
+        table.create_write_transaction(
+            added,
+            "overwrite" if days else "append",
+            table.schema(),
+            partition_by=list(spec.partition_by),
+            partition_filters=[(spec.partition_by[0], "in", [str(day) for day in days])] if days else None,
+            commit_properties=CommitProperties(custom_metadata={"userMetadata": metadata}),
+        )
 
     def version(self, spec: TableSpec) -> int:
         """The newest version, released or not."""
@@ -201,11 +260,31 @@ class Store:
             merge = merge.whenNotMatchedBySourceDelete(condition=is_replaced)
         else:
             merge = merge.whenMatchedUpdateAll(condition=is_newer)
-        self._spark.conf.set(COMMIT_METADATA, metadata)  # a merge takes no writer options
-        try:
+        with self._setting(COMMIT_METADATA, metadata):  # a merge takes no writer options
             merge.whenNotMatchedInsertAll().execute()
+
+    @contextmanager
+    def _setting(self, key: str, value: str) -> Iterator[None]:
+        self._spark.conf.set(key, value)
+        try:
+            yield
         finally:
-            self._spark.conf.unset(COMMIT_METADATA)
+            self._spark.conf.unset(key)
+
+
+def _is_by_day(spec: TableSpec) -> bool:
+    return spec.mode is WriteMode.REPLACE_DAYS and bool(spec.partition_by)
+
+
+def _partition(file: Path) -> dict[str, str | None]:
+    """The values of a file's partition columns, from the names of its folders."""
+    pairs = (folder.partition("=") for folder in file.parts if "=" in folder)
+    return {name: value for name, _, value in pairs}
+
+
+def _counted(file: Path) -> str:
+    """What Delta keeps of a file: how many rows it has."""
+    return json.dumps({"numRecords": pq.read_metadata(file).num_rows})
 
 
 def _is_elsewhere(restored: Sequence[Mapping[str, Any]], released: int) -> bool:

@@ -18,7 +18,7 @@ from affinity.privacy.masks import masked, shown
 from affinity.privacy.tokens import read_key
 from affinity.reading.blocks import BLOCK_BYTES, Unreadable, parquet_blocks, text_blocks
 from affinity.reading.fields import as_texts, fields, split_quoted
-from affinity.reading.people import FLAGS, PERSON, People, tokens
+from affinity.reading.people import FLAGS, People, tokens
 from affinity.reading.queries import COLUMNS, query
 from affinity.reading.spelling import MACROS
 from affinity.reading.splits import Split
@@ -67,10 +67,10 @@ class Reader:
         self._connection.create_function(
             "token", known.of_each, ["VARCHAR", "VARCHAR"], "VARCHAR", type=PythonUDFType.ARROW
         )
-        if self.mapping.subject:
-            of_person = partial(known.of_person, self.mapping.subject)
+        for number, each in enumerate(self.mapping.ids):
+            of_person = partial(known.of_person, each)
             self._connection.create_function(
-                "person_token",
+                f"token_{number}",
                 of_person,
                 ["VARCHAR"],
                 "VARCHAR",
@@ -131,7 +131,7 @@ class Reader:
             raise RuntimeError(f"The lines of {names[:5]} could not be read: {type(error).__name__}.") from None
         file_ids = pa.array([part.file_id for part, _block in blocks], pa.string())
         rows = rows.append_column("file_id", file_ids.take(rows["file_no"].combine_chunks()))
-        rows = self._people.named(rows) if PERSON in rows.column_names else rows
+        rows = rows if self.feed is Feed.ITEMS else self._people.named(rows)
         for name, values in self._verdicts.of(rows[FLAGS], rows["got"]).items() if self._verdicts else ():
             rows = rows.drop_columns([name]) if name in rows.column_names else rows
             rows = rows.append_column(name, values)

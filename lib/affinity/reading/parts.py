@@ -82,7 +82,8 @@ def write(tables: Iterable[pa.Table], folder: str, schema: pa.Schema) -> Part | 
 
 def _repeated(schema: pa.Schema) -> list[str]:
     """The columns whose values come again, so that a dictionary of them is worth while."""
-    return [name for name in schema.names if name not in _ALL_DIFFERENT]
+    names = [field.name for field in schema if field.name not in _ALL_DIFFERENT]
+    return [f"{name}.list.element" if pa.types.is_list(schema.field(name).type) else name for name in names]
 
 
 class _Days:

@@ -2,14 +2,14 @@
 
 Every query reads ``fields``: ``file_no, file_date, line_no, is_whole, shape, whole_line, fault`` and one text ``v0, v1,
 …`` per column of the mapping; it gives ``file_no``, for which the reader puts ``file_id``, and of events and customers
-``person``, the id as it stands, for which it puts kind and token.
+``person_0, person_1, …``, the ids as they stand, for which it puts kind, token and what is linked to it.
 """
 
 from collections.abc import Mapping, Sequence
 
 from affinity.core.source import MAX_CATEGORIES, CustomerFeed, EventFeed, ItemFeed, SourceMapping
 from affinity.core.vocabulary import Defect, EventType, Feed
-from affinity.reading.people import FLAGS
+from affinity.reading.people import FLAGS, people_columns
 from affinity.reading.spelling import local_date, quoted, ts
 from affinity.reading.verdicts import bit, columns_at_fault, rejecting
 
@@ -28,6 +28,7 @@ EVENT_COLUMNS = {
     "event_date": "date",
     "subject_kind": "string",
     "subject_key": "string",
+    "linked": "array<string>",
     "order_id": "string",
     "item_id": "string",
     "quantity": "decimal(18,4)",
@@ -75,6 +76,7 @@ CUSTOMER_COLUMNS = {
     "line_no": "bigint",
     "subject_key": "string",
     "subject_kind": "string",
+    "linked": "array<string>",
     "observed_ts": "timestamp",
     "observed_date": "date",
     "country": "string",
@@ -144,7 +146,8 @@ judged AS (
     SELECT *, {_amount(feed)} AS amount_wide, {is_repeated} AS is_repeated FROM typed
 ),
 flagged AS (SELECT *, {_flags(mapping, feed)} AS {FLAGS} FROM judged)
-SELECT file_no, person, {listed}, {FLAGS}, {_got(mapping, feed)} AS got FROM flagged{in_order}
+SELECT file_no, {", ".join(people_columns(mapping))}, {listed}, {FLAGS}, {_got(mapping, feed)} AS got
+FROM flagged{in_order}
 """
 
 
@@ -203,9 +206,10 @@ def _said_amount(columns: Columns, feed: EventFeed) -> str:
 
 
 def _person(mapping: SourceMapping) -> str:
-    """The text where the person's id belongs; null where there is none."""
-    text = Columns(mapping).text(mapping.subject.column if mapping.subject else None)
-    return f"CASE WHEN is_whole THEN {text} END AS person"
+    """What stands in the columns with ids of the person."""
+    columns = Columns(mapping)
+    texts = [f"CASE WHEN is_whole THEN {columns.text(name)} END" for name in mapping.id_columns]
+    return ", ".join(f"{text} AS {name}" for text, name in zip(texts or [_NULL], people_columns(mapping), strict=True))
 
 
 def _payload(mapping: SourceMapping) -> str:
@@ -224,10 +228,10 @@ def _line_id(mapping: SourceMapping, feed: EventFeed) -> str:
     """What tells a line without an id of its own from others: its kept columns, and tokens of the rest of it."""
     columns = Columns(mapping)
     spelled = [f"coalesce({columns.text(name)}, chr(0))" for name in mapping.kept_columns]
-    person = [f"person_token({columns.text(mapping.subject.column)})"] if mapping.subject else []
+    people = [f"token_{number}({columns.text(name)})" for number, name in enumerate(mapping.id_columns)]
     hidden = [f"coalesce({columns.text(name)}, chr(0))" for name in mapping.files.withheld]
     withheld = [f"token('withheld', concat_ws({quoted(SEPARATOR)}, {', '.join(hidden)}))"] if hidden else []
-    whole = ", ".join([*spelled, *person, *withheld])
+    whole = ", ".join([*spelled, *people, *withheld])
     of_line = f"CASE WHEN is_whole THEN concat_ws({quoted(SEPARATOR)}, {whole}) ELSE token('line', whole_line) END"
     of_line = f"sha256({of_line})"
     if feed.event_id is None:
@@ -428,7 +432,7 @@ def _customers(mapping: SourceMapping, zone: str) -> str:
         raise ValueError(f"{mapping.name} has no customers feed")
     columns = Columns(mapping)
     return f"""
-SELECT file_no, line_no, person, observed_ts,
+SELECT file_no, line_no, {", ".join(people_columns(mapping))}, observed_ts,
     {_observed_date(mapping, feed, zone)} AS observed_date,
     {columns.told(feed.country)} AS country, {columns.told(feed.tier)} AS tier
 FROM (

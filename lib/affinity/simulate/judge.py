@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,14 @@ from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from affinity.core.errors import BadInput
-from affinity.metrics.agreement import adjusted_rand_index
+from affinity.metrics.agreement import adjusted_rand_index, pair_scores
 from affinity.metrics.classification import classification_metrics, probability_metrics
 from affinity.metrics.ranking import mean_ranking, ranking_at_k
 from affinity.privacy.columns import customer_id, subject_key
 from affinity.simulate.ceilings.segments import MIN_VISIT_DAYS
 from affinity.simulate.ceilings.tastes import TOP_K
 
+ID_KINDS = ("account", "card", "email", "cookie", "device")
 _TABLES = ("segment_labels", "states", "relevant_items", "complements", "traps", "identities")
 MIN_LIFT = 1.2
 """A planted pair is to be found, and a trap is stepped into, from this lift up."""
@@ -36,14 +38,16 @@ class Finding:
 
 
 def judged(published: Mapping[str, DataFrame], truth: Mapping[str, DataFrame], who: DataFrame) -> list[Finding]:
-    """Hold segments, rules, recommendations and propensities of one date against the truth.
+    """Hold identities, segments, rules, recommendations and propensities of one date against the truth.
 
-    ``published`` and ``truth`` hold tables by name, as of the same date; ``who`` maps customer_id to customer, one row
-    per pair. Every comparison is made on the rows that both sides have, so that found, naive and ceiling are of the
-    same customers; tables that are missing in ``published`` are passed over. What comes to the driver are counts and
-    means.
+    ``published`` and ``truth`` hold tables by name, as of the same date, those of identities as they are now:
+    ``identities`` are subject_key with customer_id and naive_customer_id, ``subjects`` are those of ``subjects_of``.
+    ``who`` maps customer_id to customer, one row per pair. Every comparison is made on the rows that both sides have,
+    so that found, naive and ceiling are of the same customers; tables that are missing in ``published`` are passed
+    over. What comes to the driver are counts and means.
     """
     judges = {
+        "identities": _identities,
         "customer_segments": _segments,
         "association_rules": _rules,
         "recommendations": _recommendations,
@@ -81,6 +85,36 @@ def customers_of(identities: DataFrame, key_file: str) -> DataFrame:
     accounts = identities.where(F.col("kind") == "account")
     token = subject_key(F.col("id"), "account", key_file)
     return accounts.select(customer_id(token).alias("customer_id"), "customer").distinct()
+
+
+def subjects_of(identities: DataFrame, key_file: str) -> DataFrame:
+    """subject_key → customer, is_recoverable, of all ids by which one person alone can be met."""
+    tokens = [
+        identities.where(F.col("kind") == kind).withColumn("subject_key", subject_key(F.col("id"), kind, key_file))
+        for kind in ID_KINDS
+    ]
+    people = (
+        reduce(DataFrame.unionByName, tokens)
+        .groupBy("subject_key")
+        .agg(
+            F.min("customer").alias("customer"),
+            F.bool_or("recoverable").alias("is_recoverable"),
+            F.count_distinct("customer").alias("n_customers"),
+        )
+    )
+    return people.where("n_customers = 1").drop("n_customers")  # what a family shares belongs to none of them
+
+
+def _identities(found: DataFrame, truth: Mapping[str, DataFrame], _who: DataFrame) -> Iterator[Finding]:
+    known = truth["subjects"].persist()
+    try:
+        ours = pair_scores(found, known)
+        naive = pair_scores(found.select("subject_key", F.col("naive_customer_id").alias("customer_id")), known)
+    finally:
+        known.unpersist()
+    note = "every link taken for proof"
+    for metric, n in (("pair_precision", "n_pairs_found"), ("pair_recall", "n_pairs_recoverable")):
+        yield Finding("identities", metric.replace("_", " "), ours[metric], naive[metric], 1.0, int(ours[n]), note)
 
 
 def _segments(found: DataFrame, truth: Mapping[str, DataFrame], who: DataFrame) -> Iterator[Finding]:

@@ -28,6 +28,7 @@ EVENTS = TableSpec(
             nullable=True,
             personal=Personal.PSEUDONYM,
         ),
+        Column("linked", "array<string>", "Further ids of the person on it as kind:token", True, Personal.PSEUDONYM),
         Column("order_id", "string", "Order, invoice or receipt; null where the event has none", nullable=True),
         Column("item_id", "string", "Item as the source spells it; null where the event has none", nullable=True),
         Column("quantity", "decimal(18,4)", "Units as given, signed", nullable=True),

@@ -8,9 +8,11 @@ TABLES: tuple[TableSpec, ...] = (
     bronze.EVENTS,
     silver.EVENTS,
     silver.QUARANTINE,
+    silver.LINKS,
     silver.IDENTITIES,
     silver.ITEMS,
     silver.CUSTOMERS,
+    silver.SUBJECT_DAILY,
     gold.CUSTOMER_FEATURES,
     gold.CUSTOMER_SEGMENTS,
     gold.SEGMENT_PROFILES,
@@ -23,7 +25,6 @@ TABLES: tuple[TableSpec, ...] = (
     ops.RELEASES,
     ops.SUPPRESSIONS,
     ops.DISPOSITIONS,
-    ops.TOUCHED,
 )
 LOG_TABLES: tuple[TableSpec, ...] = (
     ops.FILES,
@@ -33,6 +34,8 @@ LOG_TABLES: tuple[TableSpec, ...] = (
     ops.SUPPRESSIONS,
 )
 SPARK_TABLES: tuple[TableSpec, ...] = tuple(spec for spec in TABLES if spec not in LOG_TABLES)
+OF_SUBJECTS: tuple[TableSpec, ...] = (silver.EVENTS, silver.CUSTOMERS, silver.SUBJECT_DAILY)
+"""Tables by the ids that things came with; whoever reads them looks up whose those are, and no row has to change."""
 MODELS: tuple[ModelSpec, ...] = (models.SEGMENTS, models.RULES, models.RECOMMENDER, models.PROPENSITY)
 
 

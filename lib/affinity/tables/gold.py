@@ -1,6 +1,7 @@
 """Gold: what is published, one slice per ``as_of_date``."""
 
 from affinity.core.vocabulary import Strategy
+from affinity.tables import customer_features
 from affinity.tables.spec import AS_OF_DATE, CUSTOMER_ID, RUN_ID, Check, Column, TableSpec, WriteMode
 
 
@@ -24,33 +25,9 @@ _SHARE = "BETWEEN 0 AND 1"
 CUSTOMER_FEATURES = _slice(
     "customer_features",
     "What was known of a customer: one row per customer with at least one purchase before as_of_date.",
-    (
-        CUSTOMER_ID,
-        Column("recency_days", "int", "Whole days from the last purchase day to as_of_date"),
-        Column("frequency", "bigint", "Orders with a purchase, all history"),
-        Column("monetary_amount", "decimal(18,4)", "Gross amount of purchases, all history"),
-        Column("returns_amount", "decimal(18,4)", "Amount of returns, all history; 0 where none"),
-        Column("net_amount", "decimal(18,4)", "Gross minus returns; may be negative"),
-        Column("currency", "string", "ISO 4217 of every amount of the row"),
-        Column("tenure_days", "int", "Whole days from the first purchase day to as_of_date"),
-        Column("n_active_days", "bigint", "Days with a purchase, all history"),
-        Column("n_items", "bigint", "Distinct items bought, all history"),
-        Column("n_lines", "bigint", "Purchase lines, all history"),
-        Column("mean_gap_days", "double", "Mean days between purchase days; null with one such day", nullable=True),
-        Column("mean_order_amount", "decimal(18,4)", "Gross amount per order, all history"),
-        Column("mean_order_lines", "double", "Purchase lines per order, all history"),
-        Column("mean_line_quantity", "double", "Units per purchase line, all history"),
-        Column("frequency_30d", "bigint", "Orders in the 30 days before as_of_date"),
-        Column("monetary_30d_amount", "decimal(18,4)", "Gross amount in the 30 days before as_of_date"),
-        Column("frequency_90d", "bigint", "Orders in the 90 days before as_of_date"),
-        Column("monetary_90d_amount", "decimal(18,4)", "Gross amount in the 90 days before as_of_date"),
-    ),
+    (CUSTOMER_ID, *(feature.column for feature in customer_features.FEATURES)),
     ("customer_id",),
-    Check("recency_after_cut", "recency_days >= 1"),
-    Check("tenure_covers_recency", "tenure_days >= recency_days"),
-    Check("bought_at_least_once", "frequency >= 1 AND monetary_amount > 0"),
-    Check("net_adds_up", "net_amount = monetary_amount - returns_amount"),
-    Check("windows_nest", "frequency_30d <= frequency_90d AND frequency_90d <= frequency"),
+    *customer_features.CHECKS,
 )
 
 CUSTOMER_SEGMENTS = _slice(

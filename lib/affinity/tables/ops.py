@@ -1,6 +1,6 @@
-"""Ops: how it got there, and what an analyst may trust. Small tables, written without Spark, but for the last two."""
+"""Ops: how it got there, and what an analyst may trust. Small tables, written without Spark, but for the last."""
 
-from affinity.tables.spec import CUSTOMER_ID, RUN_ID, Column, Personal, TableSpec, WriteMode
+from affinity.tables.spec import RUN_ID, Column, Personal, TableSpec, WriteMode
 
 _TABLE = Column("table_name", "string", "layer.name of the table, or models.name")
 
@@ -150,21 +150,5 @@ DISPOSITIONS = TableSpec(
     mode=WriteMode.REPLACE_DAYS,
     slice_column="event_date",
     published=True,
-    may_be_empty=True,
-)
-
-TOUCHED = TableSpec(
-    layer="ops",
-    name="touched",
-    doc="Whose days a run changed: one row per run, day and customer, for those who recompute only that.",
-    columns=(
-        RUN_ID,
-        Column("event_date", "date", "Day whose accepted events changed"),
-        Column(CUSTOMER_ID.name, "string", "Customer; null for anonymous events", True, Personal.PSEUDONYM),
-    ),
-    key=("run_id", "event_date", "customer_id"),
-    mode=WriteMode.APPEND_FILES,
-    slice_column="event_date",
-    retention_days=60,
     may_be_empty=True,
 )

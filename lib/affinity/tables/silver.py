@@ -1,9 +1,14 @@
 """Silver: what is true."""
 
+from dataclasses import replace
+
 from affinity.tables.spec import CUSTOMER_ID, RUN_ID, Check, Column, Personal, TableSpec, WriteMode
 
-_NULLABLE_CUSTOMER = Column(
-    "customer_id", "string", "Pseudonymous customer; null for an anonymous event", True, Personal.PSEUDONYM
+SUBJECT_ID = Column(
+    "subject_id",
+    "string",
+    "Pseudonym of the one id that came with it; silver.identities says whose that is, itself where it does not",
+    personal=Personal.PSEUDONYM,
 )
 
 EVENTS = TableSpec(
@@ -16,7 +21,7 @@ EVENTS = TableSpec(
         Column("event_type", "string", "What happened, in our vocabulary"),
         Column("event_ts", "timestamp", "When it happened, UTC"),
         Column("event_date", "date", "Day of event_ts in the business zone"),
-        _NULLABLE_CUSTOMER,
+        replace(SUBJECT_ID, comment=f"{SUBJECT_ID.comment}; null for an anonymous event", nullable=True),
         Column("order_id", "string", "Order, invoice or receipt; null where the event has none", nullable=True),
         Column("item_id", "string", "Item; null where the event has none", nullable=True),
         Column("quantity", "decimal(18,4)", "Units, never negative: a return is told by its type", nullable=True),
@@ -25,12 +30,15 @@ EVENTS = TableSpec(
         Column("currency", "string", "ISO 4217; null where the event has no money", nullable=True),
         Column("defects", "array<string>", "Defect flags that did not lead to rejection"),
         Column("file_id", "string", "SHA-256 of the landed file it came from"),
+        Column("line_no", "bigint", "Its line in the file, from 1; of Parquet its row"),
         RUN_ID,
     ),
-    key=("event_id",),
+    key=("event_id", "event_date"),
     mode=WriteMode.REPLACE_DAYS,
     slice_column="event_date",
     partition_by=("event_date",),
+    sorted_by=("subject_id", "event_ts"),
+    key_is_proven=True,
     checks=(
         Check(
             "event_type_known",
@@ -41,7 +49,8 @@ EVENTS = TableSpec(
         Check("money_has_currency", "amount IS NULL OR currency IS NOT NULL"),
     ),
     published=True,
-    provenance=("run_id", "file_id"),
+    may_be_empty=True,
+    provenance=("run_id", "file_id", "line_no"),
 )
 
 QUARANTINE = TableSpec(
@@ -78,21 +87,51 @@ QUARANTINE = TableSpec(
     provenance=("run_id", "file_id"),
 )
 
+LINKS = TableSpec(
+    layer="silver",
+    name="links",
+    doc="What was seen together: one row per two ids of people that one line or statement named, and witness of it. It "
+    "holds while its file counts by the manifest, in that reading; of several the first holds.",
+    columns=(
+        Column("subject_key", "string", "Token of one id, the lesser of the two", personal=Personal.PSEUDONYM),
+        Column("subject_kind", "string", "Kind of that id"),
+        Column("other_key", "string", "Token of the other id", personal=Personal.PSEUDONYM),
+        Column("other_kind", "string", "Kind of the other id"),
+        Column("first_date", "date", "Day of the event or statement that named both first, of those known then"),
+        Column("file_id", "string", "SHA-256 of the landed file that says so"),
+        RUN_ID,
+    ),
+    key=("subject_key", "other_key", "first_date", "file_id"),
+    mode=WriteMode.APPEND_FILES,
+    may_be_empty=True,
+    provenance=("run_id", "file_id"),
+)
+
 IDENTITIES = TableSpec(
     layer="silver",
     name="identities",
-    doc="Who is who: one row per token and the day from which it means a customer.",
+    doc="Who is who: one row per linked id of a person and the day from which it means a customer. An id that is not "
+    "here is a customer of its own.",
     columns=(
         Column("subject_key", "string", "Token of one id of a person", personal=Personal.PSEUDONYM),
         Column("subject_kind", "string", "Kind of that id"),
+        SUBJECT_ID,
         CUSTOMER_ID,
-        Column("valid_from_date", "date", "First day of the mapping; 1970-01-01 while one token is one customer"),
+        Column(
+            "linked_date",
+            "date",
+            "First day on which the links were seen that make it this customer's; null where both ids are one",
+            nullable=True,
+        ),
+        Column("is_shared", "boolean", "True where it was seen with several people, and so stands for none of them"),
+        Column("is_capped", "boolean", "True where it belongs to a group too large to be one person"),
+        Column("valid_from_date", "date", "First day of the mapping: the newest landed day when it became known"),
         Column("valid_to_date", "date", "First day on which it no longer holds; null while it holds", nullable=True),
         RUN_ID,
     ),
-    key=("subject_key",),
+    key=("subject_key", "valid_from_date"),
     mode=WriteMode.UPSERT,
-    published=False,
+    published=True,
     may_be_empty=True,
 )
 
@@ -136,11 +175,13 @@ CUSTOMERS = TableSpec(
     columns=(
         Column("source", "string", "Source mapping that said it"),
         Column("subject_key", "string", "Token of the id in the file", personal=Personal.PSEUDONYM),
-        CUSTOMER_ID,
+        Column("subject_kind", "string", "Kind of that id"),
+        SUBJECT_ID,
         Column("observed_date", "date", "Day of the statement in the business zone"),
         Column("observed_ts", "timestamp", "When it was seen last on that day, UTC"),
         Column("country", "string", "Country as the source names it", nullable=True, personal=Personal.ATTRIBUTE),
         Column("tier", "string", "Tier of loyalty as the source names it", nullable=True, personal=Personal.ATTRIBUTE),
+        Column("linked", "array<string>", "Further ids of theirs as kind:token", True, Personal.PSEUDONYM),
         Column("file_id", "string", "SHA-256 of the landed file it came from"),
         RUN_ID,
     ),
@@ -151,4 +192,52 @@ CUSTOMERS = TableSpec(
     published=True,
     may_be_empty=True,
     provenance=("run_id", "file_id"),
+)
+
+_COUNTS = ("n_views", "n_searches", "n_carts", "n_purchases", "n_returns", "n_reviews", "n_contacts")
+
+SUBJECT_DAILY = TableSpec(
+    layer="silver",
+    name="subject_daily",
+    doc="What runs contributed to a subject's day: one row per subject, day, currency and run, added up when read.",
+    columns=(
+        SUBJECT_ID,
+        Column("event_date", "date", "Day in the business zone"),
+        Column("currency", "string", "ISO 4217 of purchases and returns; null on the row of all else", nullable=True),
+        Column("n_views", "bigint", "Views"),
+        Column("n_searches", "bigint", "Searches"),
+        Column("n_carts", "bigint", "Items put into a cart"),
+        Column("n_purchases", "bigint", "Purchase lines"),
+        Column("n_returns", "bigint", "Return lines"),
+        Column("n_reviews", "bigint", "Reviews"),
+        Column("n_contacts", "bigint", "Contacts, which the subject did not do"),
+        Column("n_units", "decimal(18,4)", "Units bought; a line without a quantity is one"),
+        Column("gross_amount", "decimal(18,4)", "Amount of purchases, in currency; a line without an amount adds 0"),
+        Column("returned_amount", "decimal(18,4)", "Amount of returns, in currency"),
+        Column("order_keys", "array<string>", "Distinct orders bought, as source/order or source/event; sorted"),
+        Column("item_ids", "array<string>", "Distinct items bought, sorted"),
+        Column("sources", "array<string>", "Distinct sources of all events, sorted"),
+        Column("hours", "int", "Bit h is set where something was done in hour h of the business zone; not contacts"),
+        Column("session_starts", "array<timestamp>", "Begin of each session, UTC, sorted; pauses up to the gap within"),
+        Column("session_ends", "array<timestamp>", "Last event of each session, UTC, parallel to session_starts"),
+        RUN_ID,
+    ),
+    key=("subject_id", "event_date", "currency", "run_id"),
+    mode=WriteMode.REPLACE_DAYS,
+    slice_column="event_date",
+    partition_by=("event_date",),
+    sorted_by=("subject_id",),
+    key_is_proven=True,
+    published=True,
+    checks=(
+        Check("counts_not_negative", " AND ".join(f"{name} >= 0" for name in _COUNTS)),
+        Check("sums_not_negative", "n_units >= 0 AND gross_amount >= 0 AND returned_amount >= 0"),
+        Check("money_has_currency", "currency IS NOT NULL OR (gross_amount = 0 AND returned_amount = 0)"),
+        Check("something_happened", f"{' + '.join(_COUNTS)} >= 1"),
+        Check("orders_have_lines", "size(order_keys) <= n_purchases AND size(item_ids) <= n_purchases"),
+        Check("hours_of_a_day", "hours BETWEEN 0 AND 16777215"),
+        Check("sessions_are_parallel", "size(session_starts) = size(session_ends)"),
+        Check("sessions_have_hours", "(size(session_starts) = 0) = (hours = 0)"),
+    ),
+    may_be_empty=True,
 )

@@ -51,6 +51,7 @@ class TableSpec:
     ``slice_column`` is the date by which runs are told apart (``as_of_date`` in gold, ``event_date`` in silver);
     ``digest_columns`` are all columns but those that say when and by whom a row was written. Of two rows with one
     key an upsert keeps that which is greater by ``upsert_order``, whatever the order of arrival; else the later one.
+    ``sorted_by`` is the order of rows within a day's file, so that what is asked for together lies together.
     ``key_is_proven`` where who stages the rows proves that no key comes twice, which the audit then need not count.
     """
 
@@ -70,6 +71,7 @@ class TableSpec:
     provenance: tuple[str, ...] = ("run_id",)
     upsert_order: tuple[str, ...] = ()
     key_is_proven: bool = False
+    sorted_by: tuple[str, ...] = ()
 
     @property
     def full_name(self) -> str:

@@ -1,0 +1,50 @@
+"""From events to days, as the tables between them are made."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from functools import reduce
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from affinity.features.daily import customer_daily, subject_daily
+from affinity.features.identities import of_customers
+
+LONDON = "Europe/London"
+LATER = date(2030, 1, 1)
+
+
+def contributions(*batches: DataFrame, zone: str = "UTC") -> DataFrame:
+    """silver.subject_daily after a run for each batch of events, whose customer_id is that of a subject."""
+    made = [subject_daily(events.withColumnRenamed("customer_id", "subject_id"), zone) for events in batches]
+    runs = [days.withColumn("run_id", F.lit(f"r{run}")) for run, days in enumerate(made)]
+    return reduce(DataFrame.unionByName, runs)
+
+
+def days(*batches: DataFrame, identities: DataFrame | None = None, zone: str = "UTC") -> DataFrame:
+    """``customer_daily`` of batches of events."""
+    made = contributions(*batches, zone=zone)
+    return customer_daily(of_themselves(made) if identities is None else of_customers(made, identities, LATER))
+
+
+def belonging(spark: SparkSession, who: Mapping[str, str]) -> DataFrame:
+    """silver.identities of subjects and whose they are, known for long."""
+    rows = [(subject, customer, date(2000, 1, 1), None) for subject, customer in who.items()]
+    return spark.createDataFrame(rows, "subject_id string, customer_id string, linked_date date, valid_to_date date")
+
+
+def of_themselves(made: DataFrame) -> DataFrame:
+    """Contributions of subjects that are each a customer."""
+    return made.withColumnRenamed("subject_id", "customer_id")
+
+
+def at(text: str) -> dict[str, Any]:
+    """When an event happened, UTC, and its day there."""
+    ts = datetime.fromisoformat(text).replace(tzinfo=UTC)
+    return {"event_ts": ts, "event_date": ts.date()}
+
+
+def utc(text: str) -> datetime:
+    """An instant as Spark gives it back."""
+    return datetime.fromisoformat(text)

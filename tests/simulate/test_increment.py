@@ -1,0 +1,127 @@
+"""Day by day or all at once: the same shop gives the same tables, and the same people."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from affinity.core.vocabulary import Status
+from affinity.io.ask import ask
+from affinity.io.config import load_config
+from affinity.io.digest import digest, spark_digest
+from affinity.io.job import find
+from affinity.io.plan import Request
+from affinity.io.platform import Platform
+from affinity.io.releases import Releases
+from affinity.io.runner import run_job
+from affinity.jobs.catalog import JOBS
+from affinity.metrics.agreement import pair_scores
+from affinity.privacy.columns import customer_id
+from affinity.simulate.judge import subjects_of
+from affinity.simulate.place import Shop
+from affinity.simulate.shop import simulate
+from affinity.tables import ops, silver
+from tests.simulate.making import FAULTY, tiny
+from tests.simulate.test_dispositions import SOURCES
+
+STEPS = (0, 44, 46)
+CONTENT = {
+    "silver.events": f"SELECT {', '.join(silver.EVENTS.digest_columns)}, customer_id FROM silver.events",
+    "silver.quarantine": f"SELECT {', '.join(silver.QUARANTINE.digest_columns)} FROM silver.quarantine",
+    "silver.customer_daily": "SELECT * FROM silver.customer_daily",
+    # A witness that was corrected away stays in the table, and so does one before which an earlier came.
+    "silver.links": "SELECT subject_key, other_key, min(first_date) AS first_date FROM silver.links SEMI JOIN "
+    "(FROM ops.files WHERE state = 'cleaned') USING (file_id) GROUP BY ALL",
+    "silver.identities": "SELECT subject_key, customer_id, linked_date, is_shared, is_capped FROM silver.identities "
+    "WHERE valid_to_date IS NULL",
+    "ops.dispositions": f"SELECT {', '.join(ops.DISPOSITIONS.digest_columns)} FROM ops.dispositions",
+}
+
+
+def night(platform: Platform, landing: Path) -> None:
+    """What a night does up to silver."""
+    jobs = [("ingest_events", source) for source in SOURCES] + [("ingest_customers", "shop_crm")]
+    for job, source in jobs:
+        result = run_job(platform, find(job, JOBS), Request(None, source, landing))
+        assert result.status in (Status.DONE, Status.NOTHING_TO_DO), result.reason
+    assert run_job(platform, find("clean_events", JOBS), Request()).status is Status.DONE
+
+
+def opened(spark: SparkSession, folder: Path, key: Path) -> Platform:
+    key.write_text("5e" * 32)
+    overrides = [f"store.root={folder}", f"privacy.key_file={key}"]
+    return Platform.open(load_config(overrides=overrides), session=spark)
+
+
+@pytest.fixture(scope="module")
+def both(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Platform, Platform, Shop]:
+    """A root that saw the shop grow, with its late lines and corrections, and one that saw it at the end alone."""
+    # An odd id is an account that nobody has: a device on which it was typed would be seen with two people.
+    folder, config = tmp_path_factory.mktemp("nights"), tiny(days=STEPS[-1], faults={**FAULTY, "odd_id": 0.001})
+    by_night = opened(spark, folder / "by-night", folder / "key")
+    for first, end in pairwise(STEPS):
+        shop = Shop(config, folder / "shop", first, end)
+        simulate(spark, shop)
+        night(by_night, shop.landing)
+    at_once = opened(spark, folder / "at-once", folder / "key")
+    night(at_once, shop.landing)
+    return by_night, at_once, shop
+
+
+@pytest.mark.parametrize("table", CONTENT)
+def test_by_night_and_at_once_give_the_same(both: tuple[Platform, Platform, Shop], table: str) -> None:
+    def rows(platform: Platform) -> list[tuple[Any, ...]]:
+        return sorted((tuple(row.values()) for row in ask(platform.root, CONTENT[table])), key=str)
+
+    by_night, at_once, _shop = both
+    expected = rows(at_once)
+    assert expected
+    assert rows(by_night) == expected
+
+
+def test_a_customer_has_one_row_per_day(both: tuple[Platform, Platform, Shop]) -> None:
+    (row,) = ask(
+        both[0].root,
+        "SELECT count(*) AS n, count(DISTINCT (customer_id, event_date)) AS n_days, sum(n_events) AS n_events "
+        "FROM silver.customer_daily",
+    )
+    (named,) = ask(both[0].root, "SELECT count(customer_id) AS n FROM silver.events")
+    assert (row["n"], row["n_events"]) == (row["n_days"], named["n"])
+
+
+def test_people_are_found_again_and_strangers_kept_apart(
+    spark: SparkSession, both: tuple[Platform, Platform, Shop]
+) -> None:
+    platform, _at_once, shop = both
+    truth = spark.read.format("delta").load(str(shop.truth / "identities"))
+    known = subjects_of(truth, str(platform.root.key_file))
+    version = Releases.of(platform.ops).version(silver.IDENTITIES)
+    found = platform.store.read(silver.IDENTITIES, version).where("valid_to_date IS NULL")
+    scores = pair_scores(found.select("subject_key", "customer_id"), known)
+    assert scores["pair_precision"] >= 0.995
+    assert scores["pair_recall"] >= 0.98
+
+
+def test_every_bot_is_flagged_and_no_person(spark: SparkSession, both: tuple[Platform, Platform, Shop]) -> None:
+    platform, _at_once, shop = both
+    deeds = spark.read.format("delta").load(str(shop.truth / "events"))
+    planted = deeds.where("customer < 0").select("customer").distinct().count()
+    people = subjects_of(spark.read.format("delta").load(str(shop.truth / "identities")), str(platform.root.key_file))
+    of_people = {row[0] for row in people.select(customer_id(F.col("subject_key"))).collect()}
+    flagged = {row["customer_id"] for row in ask(platform.root, "SELECT customer_id FROM silver.bots")}
+    assert planted > 0
+    assert len(flagged - of_people) == planted
+    assert not flagged & of_people
+
+
+def test_another_reader_sees_the_same_identities(both: tuple[Platform, Platform, Shop]) -> None:
+    platform = both[0]
+    version = Releases.of(platform.ops).version(silver.IDENTITIES)
+    expected = spark_digest(platform.store.read(silver.IDENTITIES, version), silver.IDENTITIES)
+    table = DeltaTable(str(platform.root.table(silver.IDENTITIES)), version=version)
+    assert not expected.startswith("0-")
+    assert digest(table.to_pyarrow_dataset(), silver.IDENTITIES) == expected
