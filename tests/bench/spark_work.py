@@ -13,6 +13,7 @@ class SparkWork:
     n_tasks: int = 0
     shuffle_written: int = 0
     shuffle_read: int = 0
+    bytes_read: int = 0
 
     def __sub__(self, before: "SparkWork") -> "SparkWork":
         return SparkWork(
@@ -20,6 +21,7 @@ class SparkWork:
             self.n_tasks - before.n_tasks,
             self.shuffle_written - before.shuffle_written,
             self.shuffle_read - before.shuffle_read,
+            self.bytes_read - before.bytes_read,
         )
 
 
@@ -36,4 +38,5 @@ def work_so_far(spark: SparkSession) -> SparkWork:
         n_tasks=sum(one.totalTasks() for one in summaries),
         shuffle_written=sum(one.totalShuffleWrite() for one in summaries),
         shuffle_read=sum(one.totalShuffleRead() for one in summaries),
+        bytes_read=sum(one.totalInputBytes() for one in summaries),
     )

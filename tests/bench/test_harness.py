@@ -102,7 +102,8 @@ def test_table_is_markdown() -> None:
 
 def test_unknown_row_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["hole_chain"]) == 2
-    known = "ingest_csv, ingest_json, ingest_shapes, shop_realism, simulate, whole_chain"
+    ours = "daily_features, daily_upsert, heavy_id, increment"
+    known = f"{ours}, ingest_csv, ingest_json, ingest_shapes, scale, scale_large, shop_realism, simulate, whole_chain"
     assert f"there are: {known}" in capsys.readouterr().err
 
 

@@ -1,0 +1,168 @@
+"""One per cent more events, some of them late, into a table of ten million: by days beside a merge on the key."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import deltalake
+import duckdb
+from delta.tables import DeltaTable
+from deltalake import DeltaTable as DeltaTableFile
+from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+
+from affinity.features.cleaning import SAME_EVENT_DAYS, accepted_events, duplicates, judged
+from affinity.io.config import load_config
+from affinity.io.platform import Platform
+from affinity.tables import silver
+from tests.bench.events import OUT
+from tests.bench.harness import Row, Sample, Variant
+from tests.bench.lines import FIRST_DAY, N_DAYS, make_lines
+
+LATE_DAYS = 40
+Upsert = Callable[[Path, int], None]
+Content = tuple[int, object]
+
+
+@contextmanager
+def row(n_lines: int = 10_000_000, n_people: int = 200_000, n_runs: int = 3) -> Iterator[Row]:
+    """Each variant has a table of its own and takes one batch after the other."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=OUT, prefix="upsert-") as scratch:
+        folder = Path(scratch)
+        platform = _platform(folder, "days", None)
+        spark = platform.spark
+        make_lines(folder / "base", n_lines, n_people)
+        _published(platform, "base", _accepted(spark.read.parquet(str(folder / "base")), None))
+        for number in range(n_runs + 1):
+            _make_batch(folder, number, n_lines, n_people)
+        tables = {"affinity": platform.root.table(silver.EVENTS), **{n: folder / n for n in ("merge", "deltalake")}}
+        for name in ("merge", "deltalake"):
+            shutil.copytree(tables["affinity"], tables[name])
+        seen: dict[int, Content] = {}
+        ways: dict[str, tuple[str, Upsert]] = {
+            "affinity": ("affinity", partial(_by_days, platform)),
+            "spark, full-key MERGE": ("merge", partial(_by_merge, spark, tables["merge"])),
+            "deltalake": ("deltalake", partial(_by_deltalake, tables["deltalake"])),
+        }
+        try:
+            yield Row(
+                name="daily_upsert",
+                doc=f"{n_lines // 100:,} lines, one in twenty up to {LATE_DAYS} days late and some that were sent "
+                f"before, into a Delta table of {n_lines:,} events, partitioned by day: ours looks for ids that came "
+                "before on days nearby and adds files; the peers merge on source and event_id, of lines of which each "
+                "id is taken once.",
+                variants=[
+                    Variant(name, partial(_batch, folder, tables[table], upsert, []))
+                    for name, (table, upsert) in ways.items()
+                ],
+                difference=partial(_difference, seen),
+                peer="spark, full-key MERGE",
+                n_runs=n_runs,
+                n_warm_ups=1,
+                notes={"spark": spark.version, "deltalake": deltalake.__version__},
+            )
+        finally:
+            spark.stop()
+
+
+def _platform(folder: Path, root: str, session: SparkSession | None) -> Platform:
+    (folder / "key").write_text("5e" * 32, encoding="ascii")
+    overrides = [f"store.root={folder / root}", f"privacy.key_file={folder / 'key'}", "spark.master=local[2]"]
+    return Platform.open(load_config(overrides=overrides), session=session)
+
+
+def _make_batch(folder: Path, number: int, n_lines: int, n_people: int) -> None:
+    """The lines of one more day, late ones of the days before, and a few that were sent the day before."""
+    n, out = n_lines // 100, folder / f"batch-{number}"
+    day, first = FIRST_DAY + timedelta(days=N_DAYS + number), 2 * n_lines + 2 * number * n
+    make_lines(out, n - n // 20, n_people, n_files=1, first=first, day=day, n_days=1)
+    late = day - timedelta(days=LATE_DAYS)
+    make_lines(out, n // 20, n_people, n_files=1, first=first + n, day=late, n_days=LATE_DAYS)
+    before = folder / (f"batch-{number - 1}" if number else "base")
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"COPY (SELECT * REPLACE (file_date + 3 AS file_date, sha256(file_id) AS file_id) "
+            f"FROM read_parquet('{before}/lines-*.parquet') WHERE event_date >= DATE '{day - timedelta(days=2)}' "
+            f"ORDER BY event_id LIMIT {n // 50}) TO '{out}/again.parquet' (FORMAT parquet)"
+        )
+
+
+def _batch(folder: Path, table: Path, upsert: Upsert, done: list[int]) -> Sample:
+    """The next batch into a table; what is compared is the whole table after it."""
+    number = len(done)
+    done.append(number)
+    before = set(DeltaTableFile(str(table)).file_uris()) if DeltaTableFile.is_deltatable(str(table)) else set()
+    upsert(folder / f"batch-{number}", number)
+    files = DeltaTableFile(str(table)).file_uris()
+    written = sum(Path(file).stat().st_size for file in set(files) - before)
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            "SELECT count(*), sum(hash(event_id, event_type, event_ts, subject_id, item_id, amount)::HUGEINT) "
+            "FROM read_parquet($files)",
+            {"files": files},
+        ).fetchone()
+    return Sample((number, found), [{"new files": len(set(files) - before), "written, MB": round(written / 1e6, 1)}])
+
+
+def _difference(seen: dict[int, Content], first: Content, found: Content) -> str | None:
+    """Tables are compared after the same batch."""
+    expected = seen.setdefault(found[0], first if first[0] == found[0] else found)
+    return None if expected == found else f"expected {expected}, got {found}"
+
+
+def _accepted(lines: DataFrame, rivals: DataFrame | None) -> DataFrame:
+    repeated = duplicates(lines, lines.limit(0) if rivals is None else rivals)
+    return accepted_events(judged(lines, F.broadcast(repeated)))
+
+
+def _published(platform: Platform, run_id: str, events: DataFrame) -> None:
+    store = platform.store
+    store.ensure(silver.EVENTS)
+    staged = store.stage(events.withColumn("run_id", F.lit(run_id)), silver.EVENTS, run_id)
+    store.publish(staged, silver.EVENTS, run_id, [])
+
+
+def _by_days(platform: Platform, batch: Path, number: int) -> None:
+    lines = platform.spark.read.parquet(str(batch))
+    days = {row[0] for row in lines.select("event_date").distinct().collect()}
+    near = {day + timedelta(days=by) for day in days for by in range(-SAME_EVENT_DAYS, SAME_EVENT_DAYS + 1)}
+    known = platform.store.read(silver.EVENTS, platform.store.version(silver.EVENTS))
+    rivals = known.where(F.col("event_date").isin(sorted(near))).withColumn("file_date", F.lit(FIRST_DAY))
+    _published(platform, f"batch-{number}", _accepted(lines, rivals))
+
+
+def _by_merge(spark: SparkSession, table: Path, batch: Path, number: int) -> None:
+    first = Window.partitionBy("source", "event_id").orderBy("file_date", "file_id", "line_no")
+    lines = spark.read.parquet(str(batch)).withColumn("place", F.row_number().over(first)).where("place = 1")
+    accepted = lines.withColumns({"disposition": F.lit("accepted"), "reason": F.lit("-")}).transform(accepted_events)
+    target = DeltaTable.forPath(spark, str(table)).alias("t")
+    merge = target.merge(
+        accepted.withColumn("run_id", F.lit(f"batch-{number}")).alias("s"),
+        "t.source = s.source AND t.event_id = s.event_id",
+    )
+    merge.whenNotMatchedInsertAll().execute()
+
+
+def _by_deltalake(table: Path, batch: Path, number: int) -> None:
+    columns = {
+        "subject_id": "'c' || left(sha256('customer:' || subject_key), 24)",
+        "quantity": "abs(quantity)::DECIMAL(18, 4)",
+        "amount": "abs(amount)::DECIMAL(18, 4)",
+        "run_id": f"'batch-{number}'",
+    }
+    said = ", ".join(f"{columns.get(name, name)} AS {name}" for name in silver.EVENTS.column_names)
+    with duckdb.connect(config={"threads": 2}) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        rows = connection.sql(
+            f"SELECT {said} FROM read_parquet('{batch}/*.parquet') "
+            "QUALIFY row_number() OVER (PARTITION BY source, event_id ORDER BY file_date, file_id, line_no) = 1"
+        ).to_arrow_table()
+    merge = DeltaTableFile(str(table)).merge(
+        rows, "t.source = s.source AND t.event_id = s.event_id", source_alias="s", target_alias="t"
+    )
+    merge.when_not_matched_insert_all().execute()

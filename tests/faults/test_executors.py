@@ -1,0 +1,147 @@
+"""Executors and tasks that are killed, slowed or stopped while events are cleaned change no row."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from deltalake import DeltaTable
+
+from affinity.core.vocabulary import Status
+from affinity.io.config import load_config
+from affinity.io.digest import digest
+from affinity.io.job import find
+from affinity.io.ops import OpsStore
+from affinity.io.plan import Request
+from affinity.io.platform import Platform
+from affinity.io.releases import Releases
+from affinity.io.root import open_root
+from affinity.io.runner import run_job
+from affinity.jobs.catalog import JOBS
+from affinity.tables import ops, silver
+from tests.faults.conftest import REPOSITORY, environment
+from tests.simulate.making import make, tiny
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+WRITTEN = (silver.EVENTS, silver.QUARANTINE, silver.SUBJECT_DAILY, silver.IDENTITIES, ops.DISPOSITIONS)
+
+
+def overrides(folder: Path) -> list[str]:
+    """The settings of a root in a folder."""
+    return [f"store.root={folder / 'root'}", f"privacy.key_file={folder / 'key'}"]
+
+
+class Ended(NamedTuple):
+    """How a run with a fault ended, what it published, and the marks that the fault left."""
+
+    said: dict[str, Any]
+    digests: dict[str, str | None]
+    marks: set[str]
+
+
+@pytest.fixture(scope="module")
+def landed(spark, tmp_path_factory) -> Path:
+    """A root with ten days of a small shop in bronze."""
+    folder = tmp_path_factory.mktemp("landed")
+    shop = make(tiny(days=10), folder / "shop")
+    (folder / "key").write_text("5e" * 32)
+    platform = Platform.open(load_config(overrides=overrides(folder)), session=spark)
+    jobs = [("ingest_events", source) for source in ("shop_web", "shop_app", "shop_tills", "shop_orders")]
+    for name, source in [*jobs, ("ingest_customers", "shop_crm")]:
+        assert run_job(platform, find(name, JOBS), Request(None, source, shop.landing)).status is Status.DONE
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(landed, tmp_path_factory):
+    """Clean a copy of the root with a fault."""
+
+    def with_fault(fault: str) -> Ended:
+        folder = tmp_path_factory.mktemp(fault)
+        shutil.copytree(landed, folder, dirs_exist_ok=True)
+        command = [sys.executable, "-m", "tests.faults.executors", str(folder), fault]
+        done = subprocess.run(
+            command, cwd=REPOSITORY, env=environment(), capture_output=True, text=True, timeout=300, check=False
+        )
+        (folder / "stderr").write_text(done.stderr)
+        told = next((line for line in done.stdout.splitlines() if line.startswith("ended ")), "")
+        assert told, f"{done.stderr[-1000:]}\nAll of it: {folder / 'stderr'}"
+        marks = {path.name for path in (folder / "injected").iterdir()}
+        return Ended(json.loads(told.removeprefix("ended ")), _digests(folder), marks)
+
+    return with_fault
+
+
+@pytest.fixture(scope="module")
+def expected(run) -> Ended:
+    """Without a fault."""
+    ended = run("none")
+    assert ended.said["status"] == Status.DONE
+    assert (ended.said["n_failed_tasks"], ended.said["n_executors"], ended.marks) == (0, 2, set())
+    assert not any(text is None or text.startswith("0-") for text in ended.digests.values()), (
+        "empty tables prove nothing"
+    )
+    return ended
+
+
+def _digests(folder: Path) -> dict[str, str | None]:
+    """What another reader sees of the published tables; null where nothing was released."""
+    root = open_root(load_config(overrides=overrides(folder)), create=False)
+    releases = Releases.of(OpsStore(root))
+    versions = {spec: releases.version(spec) for spec in WRITTEN}
+    return {
+        spec.full_name: None
+        if version is None
+        else digest(DeltaTable(str(root.table(spec)), version=version).to_pyarrow_dataset(), spec)
+        for spec, version in versions.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("fault", "marks", "n_executors"),
+    [
+        ("one_killed_reading", {"killed-0"}, 3),
+        ("one_killed_writing", {"killed-0"}, 3),
+        ("both_killed", {"killed-0", "killed-1"}, 4),
+    ],
+)
+def test_executors_that_are_killed_cost_tasks_and_no_row(run, expected, fault, marks, n_executors) -> None:
+    ended = run(fault)
+    assert (ended.said["status"], ended.marks) == (Status.DONE, marks)
+    assert ended.said["n_failed_tasks"] > 0
+    assert ended.said["n_executors"] == n_executors
+    assert ended.digests == expected.digests
+
+
+def test_a_task_that_raises_three_times_is_done_the_fourth_time(run, expected) -> None:
+    ended = run("raises_three_times")
+    assert ended.said["status"] == Status.DONE
+    assert {mark[-1] for mark in ended.marks} == {"0", "1", "2"}
+    assert ended.said["n_failed_tasks"] == len(ended.marks)
+    assert ended.digests == expected.digests
+
+
+def test_a_task_that_always_raises_ends_the_run_and_leaves_everything_as_it_was(run, expected) -> None:
+    ended = run("raises_always")
+    assert ended.said["status"] == Status.FAILED
+    assert ended.said["exit_code"] != 0
+    assert "silver." in ended.said["reason"]
+    assert set(ended.digests.values()) == {None}
+
+
+def test_a_task_that_is_done_twice_counts_once(run, expected) -> None:
+    ended = run("slow")
+    assert ended.said["status"] == Status.DONE
+    assert "waited" in ended.marks
+    assert ended.digests == expected.digests
+
+
+def test_what_an_executor_does_that_was_given_up_is_never_seen(run, expected) -> None:
+    ended = run("stopped")
+    assert ended.said["status"] == Status.DONE
+    assert ended.marks == {"stopped", "continued"}
+    assert ended.said["n_failed_tasks"] > 0
+    assert ended.digests == expected.digests
