@@ -2,7 +2,6 @@
 
 from affinity.core.settings import Settings
 from affinity.features.customers import customer_features
-from affinity.features.daily import customer_daily
 from affinity.io.entry import main
 from affinity.io.job import Inputs, Job, Kind, Outputs
 from affinity.tables import gold, silver
@@ -10,8 +9,7 @@ from affinity.tables import gold, silver
 
 def transform(inputs: Inputs, _settings: Settings) -> Outputs:
     """Describe every customer with a purchase."""
-    daily = customer_daily(inputs[silver.SUBJECT_DAILY])
-    return Outputs({gold.CUSTOMER_FEATURES: customer_features(daily, as_of=inputs.cut)})
+    return Outputs({gold.CUSTOMER_FEATURES: customer_features(inputs[silver.SUBJECT_DAILY], as_of=inputs.cut)})
 
 
 JOB = Job(

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from affinity.features.cleaning import accepted_events, duplicates, judged
 from affinity.features.customers import customer_features
-from affinity.features.daily import customer_daily, subject_daily
+from affinity.features.daily import subject_daily
 
 FIRST_DAY = date(2025, 1, 1)
 N_DAYS = 180
@@ -77,4 +77,4 @@ def features_of(lines: DataFrame) -> DataFrame:
     repeated.count()
     events = accepted_events(judged(lines, F.broadcast(repeated)))
     days = subject_daily(events, "UTC").withColumn("customer_id", F.col("subject_id"))
-    return customer_features(customer_daily(days), as_of=AS_OF)
+    return customer_features(days, as_of=AS_OF)

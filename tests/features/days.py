@@ -3,13 +3,17 @@
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from functools import reduce
+from types import SimpleNamespace
 from typing import Any
 
+import duckdb
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from affinity.features.daily import customer_daily, subject_daily
+from affinity.features.daily import subject_daily
 from affinity.features.identities import of_customers
+from affinity.tables import views
 
 LONDON = "Europe/London"
 LATER = date(2030, 1, 1)
@@ -22,10 +26,20 @@ def contributions(*batches: DataFrame, zone: str = "UTC") -> DataFrame:
     return reduce(DataFrame.unionByName, runs)
 
 
-def days(*batches: DataFrame, identities: DataFrame | None = None, zone: str = "UTC") -> DataFrame:
-    """``customer_daily`` of batches of events."""
+def days(*batches: DataFrame, identities: DataFrame | None = None, zone: str = "UTC") -> list[SimpleNamespace]:
+    """silver.customer_daily of batches of events, by customer and day."""
     made = contributions(*batches, zone=zone)
-    return customer_daily(of_themselves(made) if identities is None else of_customers(made, identities, LATER))
+    mapped = of_themselves(made) if identities is None else of_customers(made, identities, LATER)
+    return asked(views.customer_daily("rows"), mapped.toArrow())
+
+
+def asked(statement: str, rows: pa.Table) -> list[SimpleNamespace]:
+    """What a statement over ``rows`` gives, in the order of its columns."""
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.register("rows", rows)
+        found = connection.sql(f"SELECT * FROM ({statement}) ORDER BY ALL").to_arrow_table()
+    return [SimpleNamespace(**row) for row in found.to_pylist()]
 
 
 def belonging(spark: SparkSession, who: Mapping[str, str]) -> DataFrame:

@@ -5,7 +5,7 @@ import pytest
 from affinity.features.baskets import baskets
 from affinity.features.interactions import interactions, unseen
 from affinity.features.labels import with_label
-from tests.features.days import days
+from tests.features.days import contributions, of_themselves
 
 CUT = date(2011, 6, 1)
 
@@ -50,7 +50,9 @@ def test_what_is_in_no_basket(events_of):
 )
 def test_the_horizon_is_half_open(spark, events_of, day, label):
     features = spark.createDataFrame([("ann", 1)], "customer_id string, frequency int")
-    labelled = with_label(features, days(events_of({"event_date": day})), as_of=CUT, horizon_days=10)
+    labelled = with_label(
+        features, of_themselves(contributions(events_of({"event_date": day}))), as_of=CUT, horizon_days=10
+    )
     assert rows(labelled) == [("ann", 1, label)]
 
 
@@ -63,7 +65,7 @@ def test_labels_keep_rows_and_ignore_returns_and_strangers(spark, events_of):
         {"event_date": CUT, "customer_id": None},
         {"event_date": CUT, "customer_id": "new"},
     )
-    labelled = with_label(features, days(events), as_of=CUT, horizon_days=1)
+    labelled = with_label(features, of_themselves(contributions(events)), as_of=CUT, horizon_days=1)
     assert rows(labelled) == [("ann", 1.0), ("bob", 0.0), ("eve", 0.0)]
 
 

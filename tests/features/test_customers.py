@@ -5,16 +5,18 @@ import pytest
 from pyspark.sql import functions as F
 
 from affinity.features.customers import customer_features
-from affinity.features.daily import customer_daily
+from affinity.features.identities import of_customers
 from affinity.tables import gold
 from affinity.tables.customer_features import FEATURES, MEASURES
-from tests.features.days import at, belonging, contributions, days, of_themselves
+from tests.features.days import LATER, at, belonging, contributions, of_themselves
 
 AS_OF = date(2011, 6, 1)
 
 
 def features_of(*batches, identities=None):
-    return customer_features(days(*batches, identities=identities), as_of=AS_OF)
+    made = contributions(*batches)
+    mapped = of_themselves(made) if identities is None else of_customers(made, identities, LATER)
+    return customer_features(mapped, as_of=AS_OF)
 
 
 def test_columns_are_those_of_the_table(events_of):
@@ -127,8 +129,7 @@ def test_currencies_are_never_added_up(events_of):
     events = events_of({"amount": 1}, {"amount": 2, "currency": "EUR"})
     with pytest.raises(Exception, match="several currencies, expected one, got at least EUR and GBP"):
         features_of(events).collect()
-    of_customers = of_themselves(contributions(events))
-    euros = customer_features(customer_daily(of_customers, currency="EUR"), as_of=AS_OF).collect()
+    euros = customer_features(of_themselves(contributions(events)), as_of=AS_OF, currency="EUR").collect()
     assert [(row.frequency, row.monetary_amount, row.currency) for row in euros] == [(1, 2, "EUR")]
 
 

@@ -6,11 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
 
+import pyarrow as pa
 import pytest
-from pyspark.sql import functions as F
 
-from affinity.features.sessions import SESSION_GAP, n_sessions_begun, session_ends, session_starts
-from tests.features.days import belonging, days
+from affinity.features.daily import SESSION_GAP
+from affinity.tables import views
+from tests.features.days import asked, belonging, contributions, days
 
 GAP = SESSION_GAP
 MS = timedelta(milliseconds=1)
@@ -69,45 +70,48 @@ def test_generated_cases_match_the_loop_however_they_arrive(spark, events_of, ca
     subjects = sorted({event["customer_id"] for event in cases})
     identities = belonging(spark, {subject: subject.partition("-")[0] for subject in subjects})
 
-    daily = days(*(events_of(*batch) for batch in plain), identities=identities).collect()
+    daily = days(*(events_of(*batch) for batch in plain), identities=identities)
 
     assert {(row.customer_id, row.event_date): row.n_sessions for row in daily if row.n_sessions} == begun
     assert sum(row.n_events for row in daily) == len(cases)
 
 
-def intervals(spark, *pairs):
-    """One row with the starts and the ends, in minutes after ten, each sorted."""
-    spans = [tuple(datetime(2025, 10, 6, 10, tzinfo=UTC) + timedelta(minutes=m) for m in pair) for pair in pairs]
-    row = (sorted(start for start, _ in spans), sorted(end for _, end in spans))
-    return spark.createDataFrame([row], "starts array<timestamp>, ends array<timestamp>")
+def test_contributions_of_one_run_match_the_loop_day_by_day(events_of, cases):
+    plain = [{key: value for key, value in event.items() if key != "run"} for event in cases]
+    times: dict[tuple[str, date], list[datetime]] = {}
+    for event in plain:
+        times.setdefault((event["customer_id"], event["event_date"]), []).append(event["event_ts"])
+    found: dict[tuple[str, date], list[tuple[datetime, datetime]]] = {}
+    views_only = events_of(*({**event, "event_type": "view"} for event in plain))
+    for row in contributions(views_only).toArrow().to_pylist():
+        pairs = zip(row["session_starts"], row["session_ends"], strict=True)
+        found[row["subject_id"], row["event_date"]] = list(pairs)
+    assert found == {who_and_day: brute_force(some) for who_and_day, some in times.items()}
+
+
+def begun_of(*pairs):
+    """How many sessions begin, of intervals in minutes after ten that came in as many contributions."""
+    ten = datetime(2025, 10, 6, 10, tzinfo=UTC)
+    spans = [[[ten + timedelta(minutes=m)] for m in pair] for pair in pairs]
+    columns = {"customer_id": ["ann"] * len(spans), "event_date": [ten.date()] * len(spans)}
+    columns |= {"session_starts": [start for start, _ in spans], "session_ends": [end for _, end in spans]}
+    times = pa.list_(pa.timestamp("us", "UTC"))
+    kinds = {"customer_id": pa.string(), "event_date": pa.date32(), "session_starts": times, "session_ends": times}
+    return [row.n_sessions for row in asked(views.sessions_begun("rows"), pa.table(columns, pa.schema(kinds.items())))]
 
 
 @pytest.mark.parametrize(
-    ("given", "joined"),
+    ("given", "n_sessions"),
     [
         ([], []),
-        ([(0, 0)], [(0, 0)]),
-        ([(0, 10), (40, 50)], [(0, 50)]),  # exactly the gap
-        ([(0, 10), (41, 50)], [(0, 10), (41, 50)]),
-        ([(0, 120), (5, 6), (130, 131)], [(0, 131)]),  # one within another
-        ([(0, 10), (0, 10), (0, 0)], [(0, 10)]),  # the same twice
-        ([(0, 10), (60, 70), (35, 35)], [(0, 70)]),  # what arrives late joins two
-        ([(0, 50), (20, 30), (81, 90), (85, 200), (231, 231)], [(0, 50), (81, 200), (231, 231)]),
+        ([(0, 0)], [1]),
+        ([(0, 10), (40, 50)], [1]),  # exactly the gap
+        ([(0, 10), (41, 50)], [2]),
+        ([(0, 120), (5, 6), (130, 131)], [1]),  # one within another
+        ([(0, 10), (0, 10), (0, 0)], [1]),  # the same twice
+        ([(0, 10), (60, 70), (35, 35)], [1]),  # what arrives late joins two
+        ([(0, 50), (20, 30), (81, 90), (85, 200), (231, 231)], [3]),
     ],
 )
-def test_intervals_join(spark, given, joined):
-    found = intervals(spark, *given).select(
-        session_starts("starts", "ends").alias("begun"), session_ends("starts", "ends").alias("over")
-    )
-    assert [tuple(row) for row in found.collect()] == [tuple(row) for row in intervals(spark, *joined).collect()]
-
-
-def test_another_gap(spark):
-    events = intervals(spark, (0, 0), (5, 5), (11, 11))
-    sizes = [F.size(session_starts("starts", "ends", timedelta(minutes=n))).alias(f"gap_{n}") for n in (4, 5, 6)]
-    assert [tuple(row) for row in events.select(*sizes).collect()] == [(3, 2, 1)]
-
-
-def test_a_day_without_sessions_begins_none(spark):
-    empty = intervals(spark).withColumn("last_end", F.lit(datetime(2025, 10, 5, 23, 50, tzinfo=UTC)))
-    assert empty.select(n_sessions_begun("starts", "last_end")).collect()[0][0] == 0
+def test_intervals_join(given, n_sessions):
+    assert begun_of(*given) == n_sessions

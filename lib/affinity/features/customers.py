@@ -1,6 +1,6 @@
 """What is known of a customer at a date: recency, frequency, money, rhythm, breadth, and what they look at."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date, timedelta
 from types import MappingProxyType
 
@@ -9,99 +9,137 @@ from pyspark.sql import functions as F
 
 from affinity.core.bot_rules import BotRules
 from affinity.core.vocabulary import DayPart
-from affinity.features.bots import DEFAULT_RULES, bot_rule
-from affinity.features.events import only_currency, within
+from affinity.features.events import within
+from affinity.features.grouped import ARRIVED, SPEAKS, in_groups
+from affinity.tables import silver, views
 from affinity.tables.customer_features import FEATURES, Feature
 
+DEFAULT_RULES = BotRules()
 _MONEY = "decimal(18,4)"
 _HOURS_OF_PART = 24 // len(DayPart)
 
 
-def customer_features(daily: DataFrame, *, as_of: date, rules: BotRules = DEFAULT_RULES) -> DataFrame:
+def customer_features(
+    contributions: DataFrame, *, as_of: date, currency: str | None = None, rules: BotRules = DEFAULT_RULES
+) -> DataFrame:
     """Describe each customer by what they did before a date.
 
-    Columns in: ``customer_daily``. Columns out: gold.customer_features without as_of_date and run_id, as
-    ``tables.customer_features`` declares them; one row per customer with at least one purchase. Days are counted in the
-    business zone and to ``as_of``, windows are [as_of - days, as_of); ``mean_gap_days`` is null with one purchase day.
+    Columns in: silver.subject_daily with customer_id. Columns out: gold.customer_features without as_of_date and
+    run_id, as ``tables.customer_features`` declares them; one row per customer with at least one purchase. Days are
+    counted in the business zone and to ``as_of``, windows are [as_of - days, as_of); ``mean_gap_days`` is null with one
+    purchase day. With a ``currency`` purchases and returns in others are left out; what has no currency counts in each.
 
-    Distinct orders and items are sizes of the union of the days' sets: an order may span days. A set is bounded by the
-    customer's own history. Rows of ``customer_daily`` lie by customer already: there is no further shuffle.
+    An order, item or source is counted in a window if it was there on one of its days: an order may span days.
 
-    Raises (when evaluated): a customer has amounts in several currencies; ``customer_daily`` can be told to count one.
+    One shuffle, by customer. Raises (when evaluated): a customer has amounts in several currencies and none was chosen.
 
     Source: recency, frequency and monetary value after Hughes, Strategic Database Marketing (1994).
     """
-    return (
-        daily.where(within("event_date", None, as_of))
-        .groupBy("customer_id")
-        .agg(*_history(rules), *(_measured(feature, as_of) for feature in FEATURES if feature.measure))
-        .where("n_lines > 0")
-        .transform(_described, as_of=as_of)
-    )
+    known = contributions.where(within("event_date", None, as_of))
+    if currency is not None:
+        known = known.where(F.col("currency").isNull() | (F.col("currency") == currency))
+    columns = [column.name for column in silver.SUBJECT_DAILY.columns if column.name not in {"subject_id", "run_id"}]
+    made = {**_HISTORY, **{feature.name: feature.type for feature in FEATURES if feature.measure}}
+    history = in_groups(known.select("customer_id", *columns), "customer_id", _statement(as_of, rules), made)
+    return history.transform(_described, as_of=as_of)
 
 
-def _has_bought() -> Column:
-    return F.col("n_purchases") > 0
-
-
-def _has_done() -> Column:
-    return F.col("first_ts").isNotNull()
-
-
-def _n_distinct(sets: str) -> Callable[[Column], Column]:
-    def measure(is_in: Column) -> Column:
-        counted = F.when(is_in & (F.size(sets) > 0), F.col(sets))
-        return F.size(F.array_distinct(F.flatten(F.collect_list(counted))))
-
-    return measure
-
-
-def _total(column: str) -> Callable[[Column], Column]:
-    return lambda is_in: F.coalesce(F.sum(F.when(is_in, F.col(column))), F.lit(0))
-
-
-def _n_days(condition: Callable[[], Column]) -> Callable[[Column], Column]:
-    return lambda is_in: F.count_if(is_in & condition())
-
-
-_AGGREGATES: Mapping[str, Callable[[Column], Column]] = MappingProxyType(
+_HISTORY: Mapping[str, str] = MappingProxyType(
     {
-        "frequency": _n_distinct("order_keys"),
-        "monetary_amount": _total("gross_amount"),
-        "returns_amount": _total("returned_amount"),
-        "n_active_days": _n_days(_has_bought),
-        "n_items": _n_distinct("item_ids"),
-        "n_lines": _total("n_purchases"),
-        "n_views": _total("n_views"),
-        "n_carts": _total("n_carts"),
-        "n_sessions": _total("n_sessions"),
-        "n_visit_days": _n_days(_has_done),
-        "n_sources": _n_distinct("sources"),
+        "customer_id": "string",
+        "currency": "string",
+        "first_date": "date",
+        "last_date": "date",
+        "n_units": "decimal(28,4)",
+        "is_bot": "boolean",
+        **{str(part): "bigint" for part in DayPart},
     }
 )
-"""Measure → the aggregate over those days for which a condition holds."""
+"""What is made into features after the aggregate."""
+_OF_DAYS: Mapping[str, str] = MappingProxyType(
+    {
+        "monetary_amount": "sum(gross_amount)",
+        "returns_amount": "sum(returned_amount)",
+        "n_active_days": "count_if(n_purchases > 0)",
+        "n_lines": "sum(n_purchases)",
+        "n_views": "sum(n_views)",
+        "n_carts": "sum(n_carts)",
+        "n_sessions": "sum(n_sessions)",
+        "n_visit_days": "count_if(hours > 0)",
+    }
+)
+"""Measure → its aggregate over days."""
+_OF_SETS: Mapping[str, str] = MappingProxyType(
+    {"frequency": "order_keys", "n_items": "item_ids", "n_sources": "sources"}
+)
+"""Measure → the sets of which it counts the members."""
+_SEVERAL = f"""
+    error('{SPEAKS}Amounts of a customer are in several currencies, expected one, got at least ' || min(lowest_currency)
+    || ' and ' || max(highest_currency) || '; convert them at ingestion or pass the one currency to count.')"""
 
 
-def _measured(feature: Feature, as_of: date) -> Column:
-    """The aggregate of a declared measure over its window; ANSI mode raises where it does not fit."""
-    days = feature.window_days
-    is_in = F.lit(True) if days is None else F.col("event_date") >= F.lit(as_of - timedelta(days=days))
-    return _AGGREGATES[str(feature.measure)](is_in).cast(feature.type).alias(feature.name)
+def _statement(as_of: date, rules: BotRules) -> str:
+    """``_HISTORY`` and the declared measures, each over its window, of the contributions that arrived."""
+    return f"""
+        WITH rows AS MATERIALIZED (SELECT * FROM {ARRIVED}),
+        days AS (
+            SELECT counts.*, coalesce(sessions.n_sessions, 0) AS n_sessions
+            FROM ({views.counts_of_days("rows")}) AS counts
+            LEFT JOIN ({views.sessions_begun("rows")}) AS sessions USING (customer_id, event_date)
+        ),
+        history AS (
+            SELECT customer_id,
+                CASE WHEN min(lowest_currency) <> max(highest_currency) THEN {_SEVERAL}
+                    ELSE min(lowest_currency) END AS currency,
+                min(event_date) FILTER (n_purchases > 0) AS first_date,
+                max(event_date) FILTER (n_purchases > 0) AS last_date,
+                sum(n_units) AS n_units,
+                bool_or(({views.bot_rule(rules)}) IS NOT NULL) AS is_bot,
+                {", ".join(f"sum({_n_hours_in(part)}) AS {part}" for part in DayPart)},
+                {", ".join(_measured(_OF_DAYS, as_of))}
+            FROM days GROUP BY customer_id HAVING sum(n_purchases) > 0
+        ),
+        {", ".join(f"of_{sets} AS ({_members(measure, sets, as_of)})" for measure, sets in _OF_SETS.items())}
+        SELECT {", ".join(_typed())}
+        FROM history {" ".join(f"LEFT JOIN of_{sets} USING (customer_id)" for sets in _OF_SETS.values())}"""
 
 
-def _history(rules: BotRules) -> list[Column]:
-    """What is made into features after the aggregate."""
-    bought_date = F.when(_has_bought(), F.col("event_date"))
-    parts = [F.sum(n_hours_in(part)).alias(part) for part in DayPart]
+def _measured(aggregates: Mapping[str, str], as_of: date) -> list[str]:
+    """The aggregates over the windows that features declare for them."""
+    wanted = [feature for feature in FEATURES if feature.measure in aggregates]
     return [
-        F.min("currency").alias("lowest_currency"),
-        F.max("currency").alias("highest_currency"),
-        F.min(bought_date).alias("first_date"),
-        F.max(bought_date).alias("last_date"),
-        F.sum("n_units").alias("n_units"),
-        F.bool_or(bot_rule(rules).isNotNull()).alias("is_bot"),
-        *parts,
+        f"coalesce({aggregates[str(feature.measure)]} FILTER ({_is_in(feature, as_of)}), 0) AS {feature.name}"
+        for feature in wanted
     ]
+
+
+def _is_in(feature: Feature, as_of: date) -> str:
+    days = feature.window_days
+    return "true" if days is None else f"event_date >= DATE '{as_of - timedelta(days=days)}'"
+
+
+def _members(measure: str, sets: str, as_of: date) -> str:
+    """Per customer how many members the sets have: one is within a window if its last day is."""
+    return f"""
+        SELECT customer_id, {", ".join(_measured({measure: "count(*)"}, as_of))}
+        FROM (
+            SELECT customer_id, member, max(event_date) AS event_date
+            FROM (SELECT customer_id, event_date, unnest({sets}) AS member FROM rows) GROUP BY customer_id, member
+        ) GROUP BY customer_id"""
+
+
+def _typed() -> list[str]:
+    """Every column as it is declared; a value that does not fit its type is an error."""
+    columns = {**_HISTORY, **{feature.name: feature.type for feature in FEATURES if feature.measure}}
+    of_sets = {feature.name for feature in FEATURES if feature.measure in _OF_SETS}
+    values = {name: f"coalesce({name}, 0)" if name in of_sets else name for name in columns}
+    return [f"{values[name]}::{views.type_of(kind)} AS {name}" for name, kind in columns.items()]
+
+
+def _n_hours_in(part: DayPart) -> str:
+    """In how many hours of a part of the day something was done."""
+    first = _HOURS_OF_PART * list(DayPart).index(part)
+    return f"bit_count(hours & {((1 << _HOURS_OF_PART) - 1) << first})"
 
 
 def _described(history: DataFrame, *, as_of: date) -> DataFrame:
@@ -114,7 +152,6 @@ def _derived(as_of: date) -> dict[str, Column]:
     return {
         "recency_days": F.datediff(F.lit(as_of), "last_date"),
         "net_amount": (F.col("monetary_amount") - F.col("returns_amount")).cast(_MONEY),
-        "currency": only_currency("lowest_currency", "highest_currency", "a customer"),
         "tenure_days": F.datediff(F.lit(as_of), "first_date"),
         "mean_gap_days": mean_gap_days("first_date", "last_date", "n_active_days"),
         "mean_order_amount": (F.col("monetary_amount") / F.col("frequency")).cast(_MONEY),
@@ -131,27 +168,6 @@ def _preferred_day_part() -> Column:
         for place, part in enumerate(DayPart)
     ]
     return F.greatest(*ranked).getField("part")
-
-
-def n_hours_in(part: DayPart) -> Column:
-    """In how many hours of a part of the day something was done.
-
-    Columns: hours of ``customer_daily`` → int.
-
-    >>> from pyspark.sql import SparkSession
-    >>> spark = SparkSession.builder.getOrCreate()
-    >>> days = spark.sql("SELECT shiftleft(1, 0) + shiftleft(1, 12) + shiftleft(1, 17) AS hours")
-    >>> days.select(*(n_hours_in(part).alias(part) for part in DayPart)).show()
-    +-----+-------+---------+-------+
-    |night|morning|afternoon|evening|
-    +-----+-------+---------+-------+
-    |    1|      0|        2|      0|
-    +-----+-------+---------+-------+
-    <BLANKLINE>
-    """
-    first = _HOURS_OF_PART * list(DayPart).index(part)
-    bits = ((1 << _HOURS_OF_PART) - 1) << first
-    return F.bit_count(F.col("hours").bitwiseAND(F.lit(bits)))
 
 
 def mean_gap_days(first_date: str, last_date: str, n_active_days: str) -> Column:

@@ -6,7 +6,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from affinity.features.customers import customer_features
-from affinity.features.daily import customer_daily
 from affinity.features.events import within
 
 
@@ -31,6 +30,5 @@ def labelled_customers(contributions: DataFrame, *, as_of: date, horizon_days: i
     Columns in: silver.subject_daily with customer_id. Columns out: those of ``customer_features`` and the ``label`` of
     ``with_label``.
     """
-    known = customer_daily(contributions.where(within("event_date", None, as_of)))
-    features = customer_features(known, as_of=as_of)
+    features = customer_features(contributions, as_of=as_of)
     return with_label(features, contributions, as_of=as_of, horizon_days=horizon_days)

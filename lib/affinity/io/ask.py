@@ -9,9 +9,7 @@ import duckdb
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from affinity.core.bot_rules import BotRules
 from affinity.core.errors import BadInput, Infrastructure, nearest
-from affinity.core.vocabulary import BotRule
 from affinity.io.answers import Answer
 from affinity.io.intact import check_log
 from affinity.io.ops import OpsStore, Row
@@ -20,6 +18,7 @@ from affinity.io.root import Root
 from affinity.tables import ops, silver
 from affinity.tables.catalog import LOG_TABLES, OF_SUBJECTS, TABLES
 from affinity.tables.spec import Column, TableSpec
+from affinity.tables.views import VIEWS, type_of
 
 LAYERS = tuple(dict.fromkeys(spec.layer for spec in TABLES))
 LOGS = (
@@ -27,17 +26,6 @@ LOGS = (
     ops.QUALITY_RESULTS,
     ops.RELEASES,
 )  # append-only and released by nobody: a row counts once it is there
-_TYPES = {
-    "string": "VARCHAR",
-    "bigint": "BIGINT",
-    "int": "INTEGER",
-    "double": "DOUBLE",
-    "boolean": "BOOLEAN",
-    "date": "DATE",
-    "timestamp": "TIMESTAMPTZ",
-    "array<string>": "VARCHAR[]",
-    "array<timestamp>": "TIMESTAMPTZ[]",
-}
 # The last two come last: from then on no file, extension or Python variable can be reached, and no setting changed.
 _SETTINGS = (
     "SET TimeZone = 'UTC'",
@@ -47,62 +35,6 @@ _SETTINGS = (
     "SET lock_configuration = true",
 )
 _READING = ("SELECT", "EXPLAIN", "PRAGMA")
-CUSTOMER_DAILY = "silver.customer_daily"
-# What features/daily.py makes of the same rows in Spark: contributions add up, sets unite, and sessions join where
-# at most half an hour lies between; one counts on the day on which it begins.
-_COUNTS = ("n_views", "n_searches", "n_carts", "n_purchases", "n_returns", "n_reviews", "n_contacts")
-_SETS = {"order_keys": "n_orders", "item_ids": "n_items", "sources": "n_sources"}
-_AMOUNTS = {
-    "gross_amount": "sum(gross_amount)",
-    "returned_amount": "sum(returned_amount)",
-    "net_amount": "sum(gross_amount) - sum(returned_amount)",
-}
-_IN_ONE_CURRENCY = "CASE WHEN count(DISTINCT currency) <= 1 THEN {} END"  # amounts of several have no sum
-_MONEY = ", ".join(
-    f"CAST({_IN_ONE_CURRENCY.format(total)} AS DECIMAL(18, 4)) AS {name}" for name, total in _AMOUNTS.items()
-)
-_CUSTOMER_DAILY = f"""
-WITH pieces AS (
-    SELECT customer_id, event_date, unnest(session_starts) AS starts, unnest(session_ends) AS ends
-    FROM {silver.SUBJECT_DAILY.full_name}
-),
-begun AS (
-    SELECT customer_id, event_date, starts - max(ends) OVER before > INTERVAL 30 MINUTE AS is_apart
-    FROM pieces
-    WINDOW before AS (PARTITION BY customer_id ORDER BY starts, ends ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-),
-sessions AS (
-    SELECT customer_id, event_date, count(*) FILTER (coalesce(is_apart, true)) AS n_sessions FROM begun GROUP BY ALL
-)
-SELECT customer_id, event_date,
-    {", ".join(f"CAST(sum({name}) AS BIGINT) AS {name}" for name in _COUNTS)},
-    CAST({" + ".join(f"sum({name})" for name in _COUNTS)} AS BIGINT) AS n_events,
-    {", ".join(f"len(list_distinct(flatten(list({name})))) AS {count}" for name, count in _SETS.items())},
-    coalesce(any_value(n_sessions), 0) AS n_sessions, bit_count(bit_or(hours)) AS n_hours,
-    CAST(sum(n_units) AS DECIMAL(18, 4)) AS n_units,
-    {_MONEY},
-    {_IN_ONE_CURRENCY.format("min(currency)")} AS currency,
-    {", ".join(f"list_sort(list_distinct(flatten(list({name})))) AS {name}" for name in _SETS)},
-    bit_or(hours) AS hours
-FROM {silver.SUBJECT_DAILY.full_name} LEFT JOIN sessions USING (customer_id, event_date)
-GROUP BY customer_id, event_date
-"""
-BOTS = "silver.bots"
-_RULES = BotRules()
-# What features/bots.py finds in the same days, with the rules as they are shipped.
-_BOTS = f"""
-WITH flagged AS (
-    SELECT customer_id, event_date,
-        CASE WHEN n_purchases = 0 AND n_events > {_RULES.max_events} THEN '{BotRule.MANY_EVENTS}'
-        WHEN n_purchases = 0 AND n_hours >= {_RULES.min_hours} AND n_events >= {_RULES.min_events}
-        THEN '{BotRule.ALL_HOURS}' END AS rule
-    FROM {CUSTOMER_DAILY}
-)
-SELECT customer_id, min(event_date) AS event_date, arg_min(rule, event_date) AS rule
-FROM flagged WHERE rule IS NOT NULL GROUP BY customer_id
-"""
-_VIEWS = {CUSTOMER_DAILY: _CUSTOMER_DAILY, BOTS: _BOTS}
-"""Views over what silver.subject_daily adds up to."""
 _MISSING_TABLE = re.compile(r"Table with name (\S+) does not exist")
 
 
@@ -124,7 +56,7 @@ def connect(root: Root, sql: str = "") -> duckdb.DuckDBPyConnection:
     for spec in named:
         _add_views(connection, spec, open_table(root, spec, releases), releases)
     if silver.SUBJECT_DAILY in named:
-        for name, view in _VIEWS.items():
+        for name, view in VIEWS.items():
             connection.execute(f"CREATE VIEW {name} AS {view}")
     for statement in _SETTINGS:
         connection.execute(statement)
@@ -235,14 +167,14 @@ LEFT JOIN {silver.IDENTITIES.full_name} AS who ON who.subject_id = rows.subject_
 
 
 def _null(column: Column) -> str:
-    return f"CAST(NULL AS {_TYPES.get(column.type, column.type)})"
+    return f"CAST(NULL AS {type_of(column.type)})"
 
 
 def _named_in(sql: str) -> Sequence[TableSpec]:
     """The tables whose names stand anywhere in the SQL; all where none does, as in ``SHOW ALL TABLES``."""
     words = {word.removesuffix("_latest") for word in re.findall(r"\w+", sql.lower())}
     named = [spec for spec in TABLES if spec.name in words]
-    if words & {name.split(".")[1] for name in _VIEWS}:
+    if words & {name.split(".")[1] for name in VIEWS}:
         named.append(silver.SUBJECT_DAILY)
     if any(spec in OF_SUBJECTS for spec in named):
         named.append(silver.IDENTITIES)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
-from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import Column, DataFrame, SparkSession, Window, WindowSpec
 from pyspark.sql import functions as F
 
 from affinity.io.config import load_config
@@ -75,7 +75,9 @@ def _content(files: str, detail: Detail) -> Sample:
     """Rows, and a sum of digests free of order: a double that is equal is equal to its last bit."""
     with duckdb.connect() as connection:
         said = ", ".join(f"{name}::VARCHAR" for name in COMPARED)
-        found = connection.sql(f"SELECT count(*), sum(hash({said})::HUGEINT) FROM read_parquet('{files}')").fetchone()
+        found = connection.execute(
+            f"SELECT count(*), sum(hash({said})::HUGEINT) FROM read_parquet('{files}')"
+        ).fetchone()
     return Sample(found, [detail])
 
 
@@ -88,8 +90,7 @@ def _windows(lines: DataFrame) -> DataFrame:
     before = F.lag("event_ts").over(Window.partitionBy("customer_id").orderBy("event_ts"))
     pause = F.unix_micros("event_ts") - F.unix_micros(before)
     events = events.withColumn("begins", before.isNull() | (pause > 30 * 60 * 1_000_000))
-    mine = Window.partitionBy("customer_id")
-    found = events.select("customer_id", *(column.over(mine).alias(name) for name, column in _expressions().items()))
+    found = events.select("customer_id", *(column.alias(name) for name, column in _expressions().items()))
     gap = F.datediff("last_date", "first_date") / F.nullif(F.col("n_active_days") - 1, F.lit(0))
     made = found.dropDuplicates(["customer_id"]).where("n_lines > 0").withColumn("mean_gap_days", gap)
     days = {
@@ -100,35 +101,43 @@ def _windows(lines: DataFrame) -> DataFrame:
 
 
 def _expressions() -> dict[str, Column]:
-    bought = F.col("event_type") == "purchase"
+    bought, everything = F.col("event_type") == "purchase", F.lit(True)
     found = {
-        "first_date": F.min(F.when(bought, F.col("event_date"))),
-        "last_date": F.max(F.when(bought, F.col("event_date"))),
-        "n_items": F.size(F.collect_set(F.when(bought, F.col("item_id")))),
-        "n_lines": F.count_if(bought),
-        "monetary_amount": _sum(F.when(bought, F.col("amount"))),
+        "first_date": F.min(F.when(bought, F.col("event_date"))).over(_mine()),
+        "last_date": F.max(F.when(bought, F.col("event_date"))).over(_mine()),
+        "n_items": _distinct(bought, "item_id"),
+        "n_lines": _count(bought),
+        "monetary_amount": _sum(bought),
     }
     for days in (None, *WINDOWS):
-        is_in = F.lit(True) if days is None else F.col("event_date") >= F.lit(AS_OF - timedelta(days=days))
+        is_in = everything if days is None else F.col("event_date") >= F.lit(AS_OF - timedelta(days=days))
         suffix = "" if days is None else f"_{days}d"
         found |= {
             f"frequency{suffix}": _distinct(is_in & bought, "order_id"),
             f"n_active_days{suffix}": _distinct(is_in & bought, "event_date"),
             f"n_visit_days{suffix}": _distinct(is_in, "event_date"),
-            f"n_sessions{suffix}": F.count_if(is_in & F.col("begins")),
-            **{f"{n}{suffix}": F.count_if(is_in & (F.col("event_type") == t)) for n, t in COUNTED.items()},
+            f"n_sessions{suffix}": _count(is_in & F.col("begins")),
+            **{f"{n}{suffix}": _count(is_in & (F.col("event_type") == t)) for n, t in COUNTED.items()},
         }
         if days:
-            found[f"monetary_{days}d_amount"] = _sum(F.when(is_in & bought, F.col("amount")))
+            found[f"monetary_{days}d_amount"] = _sum(is_in & bought)
     return found
 
 
+def _mine() -> WindowSpec:
+    return Window.partitionBy("customer_id")
+
+
 def _distinct(is_in: Column, name: str) -> Column:
-    return F.size(F.collect_set(F.when(is_in, F.col(name))))
+    return F.size(F.collect_set(F.when(is_in, F.col(name))).over(_mine()))
 
 
-def _sum(amount: Column) -> Column:
-    return F.coalesce(F.sum(amount), F.lit(0)).cast("decimal(18,4)")
+def _count(is_in: Column) -> Column:
+    return F.count_if(is_in).over(_mine())
+
+
+def _sum(is_in: Column) -> Column:
+    return F.coalesce(F.sum(F.when(is_in, F.col("amount"))).over(_mine()), F.lit(0)).cast("decimal(18,4)")
 
 
 def _by_duckdb(folder: Path) -> Sample:

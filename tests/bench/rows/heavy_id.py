@@ -59,7 +59,7 @@ def _run(spark: SparkSession, folder: Path, key: Column) -> Sample:
     features_of(lines).write.mode("overwrite").parquet(str(out))
     spark.catalog.clearCache()
     with duckdb.connect() as connection:
-        found = connection.sql(
+        found = connection.execute(
             f"SELECT count(*), sum(hash(f::VARCHAR)::HUGEINT) FROM read_parquet('{out}/*.parquet') AS f "
             f"SEMI JOIN read_parquet('{folder}/people/*.parquet') USING (customer_id)"
         ).fetchone()

@@ -1,0 +1,119 @@
+"""Views: what silver.subject_daily adds up to, as DuckDB says it. Who asks and what builds features use the same."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from affinity.core.bot_rules import BotRules
+from affinity.core.vocabulary import BotRule
+from affinity.tables import silver
+
+CUSTOMER_DAILY = "silver.customer_daily"
+BOTS = "silver.bots"
+COUNTS = ("n_views", "n_searches", "n_carts", "n_purchases", "n_returns", "n_reviews", "n_contacts")
+SETS: Mapping[str, str] = MappingProxyType({"order_keys": "n_orders", "item_ids": "n_items", "sources": "n_sources"})
+"""Sets of a day, and how the number of their members is called."""
+_RULES = BotRules()
+_SUMS = ("n_units", "gross_amount", "returned_amount")
+_TYPES = {
+    "string": "VARCHAR",
+    "bigint": "BIGINT",
+    "int": "INTEGER",
+    "double": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "timestamp": "TIMESTAMPTZ",
+}
+
+
+def type_of(spark_type: str) -> str:
+    """The type of a column as DuckDB calls it.
+
+    >>> type_of("array<timestamp>"), type_of("decimal(18,4)")
+    ('TIMESTAMPTZ[]', 'decimal(18,4)')
+    """
+    if spark_type.startswith("array<"):
+        return f"{type_of(spark_type[6:-1])}[]"
+    return _TYPES.get(spark_type, spark_type)
+
+
+def counts_of_days(rows: str) -> str:
+    """What can be added up of contributions.
+
+    Columns in: silver.subject_daily with customer_id. Columns out, one row per customer_id and event_date: the counts
+    and their sum n_events (bigint), n_units, gross_amount, returned_amount, lowest_currency, highest_currency; hours
+    (bits as there), n_hours.
+    """
+    return f"""
+        SELECT customer_id, event_date,
+            {", ".join(f"sum({name})::BIGINT AS {name}" for name in COUNTS)},
+            ({" + ".join(f"sum({name})" for name in COUNTS)})::BIGINT AS n_events,
+            {", ".join(f"sum({name})::DECIMAL(18, 4) AS {name}" for name in _SUMS)},
+            min(currency) AS lowest_currency, max(currency) AS highest_currency,
+            bit_or(hours) AS hours, bit_count(bit_or(hours))::INTEGER AS n_hours
+        FROM {rows} GROUP BY customer_id, event_date"""
+
+
+def sessions_begun(rows: str) -> str:
+    """How many sessions began on each day: they join where at most half an hour lies between.
+
+    Columns in: those of ``counts_of_days``; rows have to reach a day further back than the first day that is looked at.
+    Columns out: customer_id, event_date, n_sessions (bigint), of days on which something was done.
+    """
+    return f"""
+        SELECT customer_id, event_date, count(*) FILTER (coalesce(is_apart, true)) AS n_sessions
+        FROM (
+            SELECT customer_id, event_date, starts - max(ends) OVER before > INTERVAL 30 MINUTE AS is_apart
+            FROM (
+                SELECT customer_id, event_date, unnest(session_starts) AS starts, unnest(session_ends) AS ends
+                FROM {rows}
+            )
+            WINDOW before AS (
+                PARTITION BY customer_id ORDER BY starts, ends ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            )
+        ) GROUP BY customer_id, event_date"""
+
+
+def customer_daily(rows: str = silver.SUBJECT_DAILY.full_name) -> str:
+    """What each customer did on each day, of all contributions of all their subjects.
+
+    Columns in: those of ``counts_of_days``. Columns out: its counts, amounts, n_hours and hours; n_orders, n_items,
+    n_sources and the sorted sets that they count; n_sessions; net_amount; currency. Money of a day in several
+    currencies is null, as is its currency.
+    """
+    amounts = {name: name for name in ("gross_amount", "returned_amount")}
+    amounts["net_amount"] = "gross_amount - returned_amount"
+    is_one = "lowest_currency IS NOT DISTINCT FROM highest_currency"
+    sets = (f"list_sort(list_distinct(flatten(list({name})))) AS {name}" for name in SETS)
+    return f"""
+        WITH counts AS ({counts_of_days(rows)}),
+        sessions AS ({sessions_begun(rows)}),
+        sets AS (SELECT customer_id, event_date, {", ".join(sets)} FROM {rows} GROUP BY customer_id, event_date)
+        SELECT customer_id, event_date, {", ".join(COUNTS)}, n_events,
+            {", ".join(f"len({name}) AS {count}" for name, count in SETS.items())},
+            coalesce(n_sessions, 0) AS n_sessions, n_hours, n_units,
+            {", ".join(f"(CASE WHEN {is_one} THEN {a} END)::DECIMAL(18, 4) AS {name}" for name, a in amounts.items())},
+            CASE WHEN {is_one} THEN lowest_currency END AS currency, {", ".join(SETS)}, hours
+        FROM counts JOIN sets USING (customer_id, event_date) LEFT JOIN sessions USING (customer_id, event_date)"""
+
+
+def bot_rule(rules: BotRules) -> str:
+    """The rule by which a day is that of a bot: of n_events, n_purchases and n_hours a ``BotRule``, null on a person's.
+
+    A day to which both rules apply has the first. A day with a purchase never is a bot's.
+    """
+    return f"""
+        CASE WHEN n_purchases > 0 THEN NULL
+        WHEN n_events > {rules.max_events} THEN '{BotRule.MANY_EVENTS}'
+        WHEN n_hours >= {rules.min_hours} AND n_events >= {rules.min_events} THEN '{BotRule.ALL_HOURS}' END"""
+
+
+def bots(days: str = CUSTOMER_DAILY, rules: BotRules = _RULES) -> str:
+    """The customers that are programs: customer_id, event_date (the first day with evidence), rule (of that day)."""
+    return f"""
+        SELECT customer_id, min(event_date) AS event_date, arg_min(rule, event_date) AS rule
+        FROM (SELECT customer_id, event_date, {bot_rule(rules)} AS rule FROM {days})
+        WHERE rule IS NOT NULL GROUP BY customer_id"""
+
+
+VIEWS: Mapping[str, str] = MappingProxyType({CUSTOMER_DAILY: customer_daily(), BOTS: bots()})
+"""Name → statement, in the order in which they build on each other."""
