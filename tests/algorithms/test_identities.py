@@ -299,7 +299,7 @@ def test_the_region_leaves_out_what_cannot_change(spark, news):
     kept = defaultdict(set)
     for row in around:
         one, world = row.subject_key.split(".")
-        kept[world].add((one, row.other_key.partition(".")[0]))
+        kept[world].add(tuple(sorted((one, row.other_key.partition(".")[0]))))
     assert "quiet" not in kept
     assert kept["till"] == {("a5", "c1")}
     assert kept["split"] == {("a1", "c1"), ("a1", "d1"), ("a2", "c1")}

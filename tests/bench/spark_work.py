@@ -38,5 +38,11 @@ def work_so_far(spark: SparkSession) -> SparkWork:
         n_tasks=sum(one.totalTasks() for one in summaries),
         shuffle_written=sum(one.totalShuffleWrite() for one in summaries),
         shuffle_read=sum(one.totalShuffleRead() for one in summaries),
-        bytes_read=sum(one.totalInputBytes() for one in summaries),
+        bytes_read=_bytes_read(spark),
     )
+
+
+def _bytes_read(spark: SparkSession) -> int:
+    """From files, by the one process there is: Spark's own count takes what is read of memory for input, too."""
+    of_files = spark.sparkContext._jvm.org.apache.hadoop.fs.FileSystem.getGlobalStorageStatistics().get("file")
+    return int(of_files.getLong("bytesRead") or 0) if of_files is not None else 0
