@@ -212,10 +212,13 @@ def test_a_source_that_names_nobody_misses_nobody(typed: Typed) -> None:
 
 
 def by_place(lines: DataFrame, rivals: DataFrame | None = None) -> dict[int, str]:
-    """Line → what becomes of it."""
+    """Line → what becomes of it, however it is found."""
     found = dated(lines)
     others = found.limit(0) if rivals is None else dated(rivals)
-    return by(judged(found, duplicates(found, others)), "line_no", "disposition")
+    ways = [duplicates(found, others, are_few=are_few) for are_few in (False, True)]
+    by_digests, at_once = (by(judged(found, repeated), "line_no", "disposition") for repeated in ways)
+    assert by_digests == at_once
+    return by_digests
 
 
 def test_of_one_id_on_days_near_each_other_the_line_of_the_first_file_counts(framed: Framed) -> None:

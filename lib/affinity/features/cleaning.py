@@ -1,9 +1,10 @@
 """From bronze lines to true events: one disposition for every row."""
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from affinity.core.vocabulary import Disposition
+from affinity.features.grouped import ARRIVED, in_groups
 from affinity.privacy.columns import customer_id
 
 UNREADABLE_DATE = "1970-01-01"
@@ -22,7 +23,7 @@ def dated(lines: DataFrame) -> DataFrame:
     return lines.withColumn("event_date", F.coalesce("event_date", F.to_date(F.lit(UNREADABLE_DATE))))
 
 
-def duplicates(lines: DataFrame, rivals: DataFrame) -> DataFrame:
+def duplicates(lines: DataFrame, rivals: DataFrame, *, are_few: bool = False) -> DataFrame:
     """Which lines repeat an event: rows of bronze.events → ``source, file_id, line_no`` of those that do.
 
     Of lines with one id whose days are at most a week apart, and that their source takes, the first counts: of the
@@ -30,18 +31,30 @@ def duplicates(lines: DataFrame, rivals: DataFrame) -> DataFrame:
     it. ``rivals`` are lines that were judged before, with ``source, file_id, line_no, event_id, event_date,
     file_date``: they compete, and are not among those that come out.
 
-    Only digests of ids cross the network for all lines; lines are compared where one of those comes twice.
+    Only digests of ids cross the network for all lines; lines are compared where one of those comes twice. ``are_few``
+    lines are sent to the rivals, however many those are, and compared at once.
     """
-    here = lines.where(F.col("rejection").isNull()).select(*_COMPETING, F.lit(True).alias("is_here"))
-    all_lines = here.unionByName(rivals.select(*_COMPETING, F.lit(False).alias("is_here")))
-    digested = all_lines.withColumn("id_digest", F.xxhash64("source", "event_id"))
-    repeated = digested.groupBy("id_digest").count().where("count > 1").select("id_digest")
-    suspects = digested.join(repeated, on="id_digest", how="left_semi")
+    taken = lines.where(F.col("rejection").isNull())
+    here, there = (rows.select(*_COMPETING, _digest().alias("id_digest")) for rows in (taken, rivals))
+    if are_few:
+        there = there.join(F.broadcast(here.select("id_digest")), on="id_digest", how="left_semi")
+    all_lines = here.withColumn("is_here", F.lit(True)).unionByName(there.withColumn("is_here", F.lit(False)))
+    suspects = all_lines if are_few else all_lines.join(_repeated(all_lines), on="id_digest", how="left_semi")
     place = F.struct(F.coalesce("file_date", F.to_date(F.lit(_NO_DATE))).alias("file_date"), "file_id", "line_no")
     day = F.datediff("event_date", F.to_date(F.lit(_DAY_ZERO)))
     near = Window.partitionBy("source", "event_id").orderBy(day).rangeBetween(-SAME_EVENT_DAYS, SAME_EVENT_DAYS)
     ranked = suspects.select(*_LINE, "is_here", place.alias("place"), F.min(place).over(near).alias("first_place"))
     return ranked.where(F.col("is_here") & (F.col("place") > F.col("first_place"))).select(*_LINE)
+
+
+def _digest() -> Column:
+    return F.xxhash64("source", "event_id")
+
+
+def _repeated(lines: DataFrame) -> DataFrame:
+    """The digests that several lines have."""
+    twice = f"SELECT id_digest FROM {ARRIVED} GROUP BY id_digest HAVING count(*) > 1"
+    return in_groups(lines.select("id_digest"), "id_digest", twice, {"id_digest": "bigint"})
 
 
 def judged(lines: DataFrame, repeated: DataFrame) -> DataFrame:

@@ -22,14 +22,19 @@ from affinity.io.session import remove_checkpoints
 from affinity.tables import bronze, ops, silver
 from affinity.tables.spec import TableSpec
 
+_FEW_LINES = 1_000_000
 _OF_IDS = (silver.LINKS, silver.IDENTITIES)
 
 
 @dataclass(frozen=True)
 class _Lines:
-    """What a run judges: all lines of the days ``anew``, and of other days the ``fresh`` ones."""
+    """What a run judges: all lines of the days ``anew``, and of other days the ``fresh`` ones.
+
+    Of most nights these are few, and kept in memory: each use would list and read the files of bronze once more.
+    """
 
     frame: DataFrame
+    fresh: DataFrame
     anew: Sequence[date]
     days: Sequence[date]
 
@@ -54,7 +59,7 @@ class CleanWork(Work):
             days = subject_daily(staged[silver.EVENTS], self.platform.root.business_zone)
             staged |= self.stage(Outputs({silver.SUBJECT_DAILY: days}))
         finally:
-            for frame in outputs.release:
+            for frame in (*outputs.release, lines.fresh):
                 frame.unpersist()
             remove_checkpoints(self.platform.spark, self.platform.root)
         metrics = self._publish(staged, lines, files)
@@ -73,8 +78,10 @@ class CleanWork(Work):
                 f"silver.events: has_rows (0 of {sum(totals.values())} lines were accepted). Nothing was published; "
                 "look at what arrived by `affinity source check`, mend the mapping or the files, and run again."
             )
-        kept = self.pinned(ops.DISPOSITIONS).where(~_is_on(lines.anew))
-        balances = self._balances(kept.unionByName(fresh), fresh, files)
+        counts = fresh
+        if lines.anew:  # else no file of these has a row that was judged before
+            counts = self.pinned(ops.DISPOSITIONS).where(~_is_on(lines.anew)).unionByName(fresh)
+        balances = self._balances(counts, fresh, files)
         slices: dict[TableSpec, Sequence[date | None]] = dict.fromkeys(staged, lines.days)
         slices |= {spec: [None] if self.publication.rows[spec.full_name] else [] for spec in _OF_IDS}
         self.publication.publish(staged, slices, anew=lines.anew)
@@ -135,6 +142,8 @@ class CleanWork(Work):
         }  # put back, unjudged
         gone = replaced_by(manifest, set(pending)) | again | judged_before
         fresh = self._of_files([row for file_id, row in pending.items() if file_id not in again])
+        if sum(row["n_rows"] for row in pending.values()) <= _FEW_LINES:
+            fresh.persist()
         anew = self._days_of(gone)
         anew |= _days_in(self._of_files([pending[file_id] for file_id in again])) if again else set()
         fresh_days = _days_in(fresh)
@@ -147,7 +156,7 @@ class CleanWork(Work):
         if anew:
             frame = fresh.where(~_is_on(anew)).unionByName(self._on(anew))
         days = sorted({*fresh_days, *anew}) or [parse_date(UNREADABLE_DATE)]  # a release needs a slice
-        return _Lines(frame, sorted(anew), days)
+        return _Lines(frame, fresh, sorted(anew), days)
 
     def _on(self, days: Collection[date]) -> DataFrame:
         """All lines of some days that count; of files that were read again the last reading may be of another day."""
@@ -214,9 +223,12 @@ class CleanWork(Work):
         Raises:
             AuditFailed: the dispositions of a file do not add up to its rows.
         """
-        affected = counts.join(fresh.select("file_id").distinct(), on="file_id", how="left_semi")
-        sums = affected.groupBy("file_id").pivot("disposition", [str(d) for d in Disposition]).sum("n_rows").collect()
-        by_file = {row["file_id"]: {d: row[str(d)] or 0 for d in Disposition} for row in sums}
+        affected = counts.join(F.broadcast(fresh.select("file_id")), on="file_id", how="left_semi")
+        sums = affected.groupBy("file_id", "disposition").agg(F.sum("n_rows").alias("n_rows")).collect()
+        by_file: dict[str, dict[Disposition, int]] = {}
+        for row in sums:
+            of_file = by_file.setdefault(row["file_id"], dict.fromkeys(Disposition, 0))
+            of_file[Disposition(row["disposition"])] = row["n_rows"]
         pending = {row["file_id"] for row in files if row["feed"] == Feed.EVENTS}
         rows = [self._balance(row, by_file) for row in self._of_events() if row["file_id"] in {*by_file, *pending}]
         unbalanced = [row["path"] for row in rows if row["n_rows"] != sum(row[f"n_{d}"] for d in Disposition)]

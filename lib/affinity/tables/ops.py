@@ -149,6 +149,7 @@ DISPOSITIONS = TableSpec(
     key=("source", "file_id", "event_date", "disposition", "reason"),
     mode=WriteMode.REPLACE_DAYS,
     slice_column="event_date",
+    key_is_proven=True,
     published=True,
     may_be_empty=True,
 )

@@ -103,6 +103,7 @@ LINKS = TableSpec(
     ),
     key=("subject_key", "other_key", "first_date", "file_id"),
     mode=WriteMode.APPEND_FILES,
+    key_is_proven=True,
     may_be_empty=True,
     provenance=("run_id", "file_id"),
 )

@@ -116,7 +116,8 @@ def _difference(seen: dict[int, Content], first: Content, found: Content) -> str
 
 
 def _accepted(lines: DataFrame, rivals: DataFrame | None) -> DataFrame:
-    repeated = duplicates(lines, lines.limit(0) if rivals is None else rivals)
+    are_few = rivals is not None
+    repeated = duplicates(lines, lines.limit(0) if rivals is None else rivals, are_few=are_few)
     return accepted_events(judged(lines, F.broadcast(repeated)))
 
 
