@@ -12,11 +12,10 @@ import duckdb
 from pyspark.sql import Column, DataFrame, SparkSession, Window, WindowSpec
 from pyspark.sql import functions as F
 
-from affinity.io.config import load_config
-from affinity.io.platform import Platform
 from tests.bench.events import OUT
 from tests.bench.harness import Detail, Row, Sample, Variant, equal
 from tests.bench.lines import AS_OF, features_of, make_lines
+from tests.bench.shop_runs import root_in
 from tests.bench.spark_work import work_so_far
 
 WINDOWS = (7, 30, 90, 365)
@@ -37,9 +36,7 @@ def row(n_lines: int = 10_000_000, n_people: int = 200_000, n_runs: int = 3) -> 
     with TemporaryDirectory(dir=OUT, prefix="features-") as scratch:
         folder = Path(scratch)
         make_lines(folder / "lines", n_lines, n_people)
-        (folder / "key").write_text("5e" * 32, encoding="ascii")
-        overrides = [f"store.root={folder / 'root'}", f"privacy.key_file={folder / 'key'}", "spark.master=local[2]"]
-        spark = Platform.open(load_config(overrides=overrides)).spark
+        spark = root_in(folder, "root").spark
         try:
             yield Row(
                 name="daily_features",

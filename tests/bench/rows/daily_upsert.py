@@ -16,12 +16,12 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from affinity.features.cleaning import SAME_EVENT_DAYS, accepted_events, duplicates, judged
-from affinity.io.config import load_config
 from affinity.io.platform import Platform
 from affinity.tables import silver
 from tests.bench.events import OUT
 from tests.bench.harness import Row, Sample, Variant
 from tests.bench.lines import FIRST_DAY, N_DAYS, make_lines
+from tests.bench.shop_runs import root_in
 
 LATE_DAYS = 40
 Upsert = Callable[[Path, int], None]
@@ -34,7 +34,7 @@ def row(n_lines: int = 10_000_000, n_people: int = 200_000, n_runs: int = 3) -> 
     OUT.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=OUT, prefix="upsert-") as scratch:
         folder = Path(scratch)
-        platform = _platform(folder, "days", None)
+        platform = root_in(folder, "days")
         spark = platform.spark
         make_lines(folder / "base", n_lines, n_people)
         _published(platform, "base", _accepted(spark.read.parquet(str(folder / "base")), None))
@@ -68,12 +68,6 @@ def row(n_lines: int = 10_000_000, n_people: int = 200_000, n_runs: int = 3) -> 
             )
         finally:
             spark.stop()
-
-
-def _platform(folder: Path, root: str, session: SparkSession | None) -> Platform:
-    (folder / "key").write_text("5e" * 32, encoding="ascii")
-    overrides = [f"store.root={folder / root}", f"privacy.key_file={folder / 'key'}", "spark.master=local[2]"]
-    return Platform.open(load_config(overrides=overrides), session=session)
 
 
 def _make_batch(folder: Path, number: int, n_lines: int, n_people: int) -> None:

@@ -10,12 +10,11 @@ import duckdb
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
-from affinity.io.config import load_config
-from affinity.io.platform import Platform
 from affinity.privacy.columns import customer_id
 from tests.bench.events import OUT
 from tests.bench.harness import Row, Sample, Variant, equal
 from tests.bench.lines import features_of, make_lines
+from tests.bench.shop_runs import root_in
 
 _MANY, _ONE = "many ids have the third", "one id has it"
 
@@ -29,9 +28,7 @@ def row(n_lines: int = 10_000_000, n_people: int = 200_000, n_runs: int = 3) -> 
         rest = n_lines // 3 * 2 // 800 * 800
         make_lines(folder / "rest", rest, n_people)
         make_lines(folder / "third", n_lines // 3 // 800 * 800, n_people, first=rest)
-        (folder / "key").write_text("5e" * 32, encoding="ascii")
-        overrides = [f"store.root={folder / 'root'}", f"privacy.key_file={folder / 'key'}", "spark.master=local[2]"]
-        spark = Platform.open(load_config(overrides=overrides)).spark
+        spark = root_in(folder, "root").spark
         people = spark.read.parquet(str(folder / "rest")).select(customer_id(F.col("subject_key")).alias("customer_id"))
         people.distinct().write.parquet(str(folder / "people"))
         others = F.concat(F.lit("other"), F.substring("subject_key", 6, 64))

@@ -9,23 +9,18 @@ from tempfile import TemporaryDirectory
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
-from affinity.core.vocabulary import Status
 from affinity.io.ask import ask
-from affinity.io.config import load_config
-from affinity.io.job import find
 from affinity.io.plan import Request
 from affinity.io.platform import Platform
-from affinity.io.runner import run_job
-from affinity.jobs.catalog import JOBS
 from affinity.simulate.params import SIZES, ShopConfig
 from affinity.simulate.place import Shop
 from affinity.simulate.shop import simulate
 from affinity.tables import bronze, silver
 from tests.bench.events import OUT
 from tests.bench.harness import Detail, Row, Sample, Variant, equal
+from tests.bench.shop_runs import root_in, run, take_in
 from tests.bench.spark_work import work_so_far
 
-SOURCES = ("shop_web", "shop_app", "shop_tills", "shop_orders", "shop_email")
 MEASURED = (bronze.EVENTS, silver.EVENTS, silver.SUBJECT_DAILY)
 ON_TIME = {"late": 0, "too_late": 0, "delivered_twice": 0, "file_again": 0, "file_corrected": 0}
 _DIGEST = """
@@ -44,8 +39,7 @@ def row(size: str = "bench", last_days: int = 2) -> Iterator[Row]:
     OUT.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=OUT, prefix="increment-") as scratch:
         folder = Path(scratch)
-        (folder / "key").write_text("5e" * 32, encoding="ascii")
-        spark = _platform(folder, "first", None).spark
+        spark = root_in(folder, "first").spark
 
         def nights() -> Sample:
             lines: list[Detail] = []
@@ -69,17 +63,11 @@ def row(size: str = "bench", last_days: int = 2) -> Iterator[Row]:
             spark.stop()
 
 
-def _platform(folder: Path, root: str, session: SparkSession | None) -> Platform:
-    overrides = [f"store.root={folder / root}", f"privacy.key_file={OUT}/key", "spark.master=local[2]"]
-    (OUT / "key").write_text("5e" * 32, encoding="ascii")
-    return Platform.open(load_config(overrides=overrides), session=session)
-
-
 def _nights(
     spark: SparkSession, folder: Path, size: str, faults: Mapping[str, float], last_days: int, tail: str
 ) -> Iterator[Detail]:
     config = ShopConfig.model_validate({**SIZES[size], "faults": faults})
-    nightly, at_once = (_platform(folder, root, spark) for root in ("nightly", "at-once"))
+    nightly, at_once = (root_in(folder, root, spark) for root in ("nightly", "at-once"))
     for step, first, end in (
         ("first build", 0, config.days - last_days),
         ("night", config.days - last_days, config.days),
@@ -96,10 +84,9 @@ def _nights(
 def _cleaned(spark: SparkSession, platform: Platform, landing: Path) -> Detail:
     """Ingest, then clean with a look at what it costs."""
     at = time.perf_counter()
-    for job, source in [*(("ingest_events", source) for source in SOURCES), ("ingest_customers", "shop_crm")]:
-        _run(platform, job, Request(None, source, landing))
+    take_in(platform, landing)
     ingested, before, files = time.perf_counter(), work_so_far(spark), _files(platform)
-    _run(platform, "clean_events", Request())
+    run(platform, "clean_events", Request())
     seconds, work, there = time.perf_counter() - ingested, work_so_far(spark) - before, _files(platform)
     written = sum(n_bytes for name, n_bytes in there.items() if name not in files)
     total = sum(there.values())
@@ -113,12 +100,6 @@ def _cleaned(spark: SparkSession, platform: Platform, landing: Path) -> Detail:
         "share of all": round((work.bytes_read + written) / total, 4),
         "share of silver": round((work.bytes_read + written) / of_silver, 4),
     }
-
-
-def _run(platform: Platform, job: str, request: Request) -> None:
-    result = run_job(platform, find(job, JOBS), request)
-    if result.status not in (Status.DONE, Status.NOTHING_TO_DO):
-        raise RuntimeError(f"{job} ended as {result.status}: {result.reason}")
 
 
 def _files(platform: Platform) -> dict[str, int]:

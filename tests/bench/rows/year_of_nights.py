@@ -8,26 +8,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from pyspark.sql import SparkSession
 
-from affinity.core.vocabulary import Status
 from affinity.io.ask import ask
-from affinity.io.config import load_config
-from affinity.io.job import find
 from affinity.io.plan import Request
 from affinity.io.platform import Platform
-from affinity.io.runner import run_job
-from affinity.jobs.catalog import JOBS
 from affinity.simulate.params import SIZES, ShopConfig
 from affinity.simulate.place import Shop
 from tests.bench.events import OUT
 from tests.bench.harness import Detail, Row, Sample, Variant, equal
 from tests.bench.night_figures import draw_nights
+from tests.bench.shop_runs import root_in, run, take_in
 from tests.bench.spark_work import work_so_far
 from tests.simulate.making import make
 
 FIGURE = Path(__file__).resolve().parents[3] / "docs" / "img" / "nights.png"
-SOURCES = ("shop_web", "shop_app", "shop_tills", "shop_orders", "shop_email")
 UPKEEP_DAYS = 7
 _SHOWN = 30
 CONTENT = """
@@ -44,12 +38,12 @@ def row(days: int = 365) -> Iterator[Row]:
     OUT.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=OUT, prefix="nights-") as scratch:
         folder = Path(scratch)
-        nightly = _platform(folder, "nightly", None)
+        nightly = root_in(folder, "nightly")
         spark = nightly.spark
 
         def year() -> Sample:
             nights = _nights(nightly, ShopConfig.model_validate({**SIZES["tiny"], "days": days}), folder / "shop")
-            at_once = _platform(folder, "at-once", spark)
+            at_once = root_in(folder, "at-once", spark)
             _night(at_once, folder / "shop" / "landing")
             if ask(nightly.root, CONTENT) != ask(at_once.root, CONTENT):
                 raise RuntimeError("night by night other rows came out than of all files at once")
@@ -72,12 +66,6 @@ def row(days: int = 365) -> Iterator[Row]:
             spark.stop()
 
 
-def _platform(folder: Path, root: str, session: SparkSession | None) -> Platform:
-    (folder / "key").write_text("5e" * 32, encoding="ascii")
-    overrides = [f"store.root={folder / root}", f"privacy.key_file={folder / 'key'}", "spark.master=local[2]"]
-    return Platform.open(load_config(overrides=overrides), session=session)
-
-
 def _nights(platform: Platform, config: ShopConfig, out: Path) -> list[Detail]:
     nights: list[Detail] = []
     for day in range(config.days):
@@ -92,25 +80,15 @@ def _nights(platform: Platform, config: ShopConfig, out: Path) -> list[Detail]:
 
 
 def _night(platform: Platform, landing: Path) -> None:
-    there = {path.relative_to(landing).parts[0] for path in landing.rglob("*") if path.is_file()}
-    jobs = [("ingest_events", source) for source in SOURCES if source.removeprefix("shop_") in there]
-    jobs += [("ingest_customers", "shop_crm")] if "crm" in there else []
-    for job, source in jobs:
-        _run(platform, job, Request(None, source, landing))
-    _run(platform, "clean_events", Request())
+    take_in(platform, landing)
+    run(platform, "clean_events", Request())
 
 
 def _upkeep(platform: Platform, request: Request) -> None:
     before = ask(platform.root, CONTENT)
-    _run(platform, "maintain_tables", request)
+    run(platform, "maintain_tables", request)
     if ask(platform.root, CONTENT) != before:
         raise RuntimeError(f"the upkeep of {request.as_of} changed rows")
-
-
-def _run(platform: Platform, job: str, request: Request) -> None:
-    result = run_job(platform, find(job, JOBS), request)
-    if result.status not in (Status.DONE, Status.NOTHING_TO_DO):
-        raise RuntimeError(f"{job} ended as {result.status}: {result.reason}")
 
 
 def _summary(nights: list[Detail]) -> list[Detail]:

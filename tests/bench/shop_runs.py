@@ -1,0 +1,39 @@
+"""Roots for measuring on the simulated shop, and its jobs with an end that counts."""
+
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from affinity.core.vocabulary import Status
+from affinity.io.config import load_config
+from affinity.io.job import find
+from affinity.io.plan import Request
+from affinity.io.platform import Platform
+from affinity.io.runner import run_job
+from affinity.jobs.catalog import JOBS
+
+_EVENTS = ("shop_web", "shop_app", "shop_tills", "shop_orders", "shop_email")
+
+
+def root_in(folder: Path, root: str, session: SparkSession | None = None) -> Platform:
+    """A root below a folder, with a key of its own and two cores."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "key").write_text("5e" * 32, encoding="ascii")
+    overrides = [f"store.root={folder / root}", f"privacy.key_file={folder / 'key'}", "spark.master=local[2]"]
+    return Platform.open(load_config(overrides=overrides), session=session)
+
+
+def run(platform: Platform, job: str, request: Request) -> None:
+    """Run a job; one that did not end well has no time."""
+    result = run_job(platform, find(job, JOBS), request)
+    if result.status not in (Status.DONE, Status.NOTHING_TO_DO):
+        raise RuntimeError(f"{job} ended as {result.status}: {result.reason}")
+
+
+def take_in(platform: Platform, landing: Path) -> None:
+    """Every channel of a shop that has landed something."""
+    there = {path.relative_to(landing).parts[0] for path in landing.rglob("*") if path.is_file()}
+    jobs = [("ingest_events", source) for source in _EVENTS if source.removeprefix("shop_") in there]
+    jobs += [("ingest_customers", "shop_crm")] if "crm" in there else []
+    for job, source in jobs:
+        run(platform, job, Request(None, source, landing))
