@@ -57,6 +57,11 @@ def news(found: DataFrame, known: DataFrame) -> DataFrame:
     return found.join(renamed, on=[*is_one, F.col("known_date") <= F.col("first_date")], how="left_anti")
 
 
+def unknown(lines: DataFrame, said: DataFrame, seen_again: DataFrame, known: DataFrame) -> DataFrame:
+    """``news`` of lines, of statements, and of links that are seen again, against the known ones."""
+    return news(first_seen(of_lines(lines), of_statements(said), seen_again), known)
+
+
 def of_pairs(found: DataFrame, pairs: DataFrame) -> DataFrame:
     """The links of these pairs."""
     return found.join(pairs.select(*_KEYS).distinct(), on=list(_KEYS), how="left_semi")
