@@ -1,7 +1,7 @@
 """silver.subject_daily → gold.customer_features: what was known of each customer before as_of."""
 
 from affinity.core.settings import Settings
-from affinity.features.customers import customer_features
+from affinity.features.customers import customer_features, features_of_files
 from affinity.io.entry import main
 from affinity.io.job import Inputs, Job, Kind, Outputs
 from affinity.tables import gold, silver
@@ -9,7 +9,11 @@ from affinity.tables import gold, silver
 
 def transform(inputs: Inputs, _settings: Settings) -> Outputs:
     """Describe every customer with a purchase."""
-    return Outputs({gold.CUSTOMER_FEATURES: customer_features(inputs[silver.SUBJECT_DAILY], as_of=inputs.cut)})
+    if days := inputs.days_in_files():
+        features = features_of_files(days.contributions, days.customers, as_of=inputs.cut)
+    else:
+        features = customer_features(inputs[silver.SUBJECT_DAILY], as_of=inputs.cut)
+    return Outputs({gold.CUSTOMER_FEATURES: features})
 
 
 JOB = Job(

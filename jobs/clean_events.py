@@ -5,31 +5,18 @@ from pyspark.sql import functions as F
 
 from affinity.algorithms.identities import IdentityRules, resolved
 from affinity.algorithms.identity_updates import updated
-from affinity.features import cleaning, identities, links
+from affinity.features import identities, links
 from affinity.io.entry import main
 from affinity.io.job import Inputs, Job, Kind, Outputs
 from affinity.tables import bronze, ops, silver
 
-_MAX_BROADCAST = 500_000
-
 
 def transform(inputs: Inputs, settings: IdentityRules) -> Outputs:
-    """Judge the lines of the run, sort them into events and quarantine, and learn from them whose ids are whose."""
-    lines = inputs[bronze.EVENTS]
-    are_few = lines.count() <= _MAX_BROADCAST
-    repeated = cleaning.duplicates(lines, inputs.rivals, are_few=are_few).persist()
-    is_small = repeated.count() <= _MAX_BROADCAST  # then no line crosses the network for it
-    rows = cleaning.judged(lines, F.broadcast(repeated) if is_small else repeated)
-    fresh = links.unknown(lines, inputs[silver.CUSTOMERS], inputs.seen_again, inputs[silver.LINKS]).persist()
+    """Learn from lines and statements whose ids are whose; the lines themselves are sorted where they lie."""
+    fresh = links.unknown(inputs.told, inputs[silver.CUSTOMERS], inputs.seen_again, inputs[silver.LINKS]).persist()
     return Outputs(
-        {
-            silver.EVENTS: cleaning.accepted_events(rows),
-            silver.QUARANTINE: cleaning.rejected_rows(rows),
-            silver.LINKS: fresh,
-            silver.IDENTITIES: _identities(inputs, fresh, settings),
-            ops.DISPOSITIONS: cleaning.disposition_counts(rows),
-        },
-        release=(repeated, fresh),
+        {silver.LINKS: fresh, silver.IDENTITIES: _identities(inputs, fresh, settings)},
+        release=(fresh,),
     )
 
 

@@ -1,15 +1,21 @@
 """Lines of bronze for measuring what comes after: people who come back, in sessions, and some lines sent twice."""
 
+import uuid
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import duckdb
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
 
-from affinity.features.cleaning import accepted_events, duplicates, judged
-from affinity.features.customers import customer_features
-from affinity.features.daily import subject_daily
+from affinity.features.cleaning import duplicates
+from affinity.features.customers import features_of_files
+from affinity.features.daily import contributions
+from affinity.features.grouped import Files
+from affinity.io.platform import Platform
+from affinity.io.sorting import Judgement, Place, by_days, know_events
+from affinity.tables import bronze, silver
 
 FIRST_DAY = date(2025, 1, 1)
 N_DAYS = 180
@@ -71,10 +77,35 @@ def make_lines(
             connection.execute(f"COPY ({lines}) TO '{folder}/lines-{begin}.parquet' (FORMAT parquet)")
 
 
-def features_of(lines: DataFrame) -> DataFrame:
-    """From lines to features, as clean_events and build_features do."""
-    repeated = duplicates(lines, lines.limit(0)).persist()
-    repeated.count()
-    events = accepted_events(judged(lines, F.broadcast(repeated)))
-    days = subject_daily(events, "UTC").withColumn("customer_id", F.col("subject_id"))
-    return customer_features(days, as_of=AS_OF)
+def read_by_tasks(spark: SparkSession, *folders: Path) -> Files:
+    """What ``make_lines`` made."""
+    columns = {column.name: column.type for column in bronze.EVENTS.columns}
+    return Files(spark, [str(path) for folder in folders for path in sorted(folder.glob("*.parquet"))], columns)
+
+
+def judgement_of(lines: Files, scratch: Path, run_id: str = "bench") -> Judgement:
+    """How all lines are judged, as clean_events does it where none was judged before."""
+    frame = lines.spark.read.parquet(*lines.paths)
+    at = scratch / uuid.uuid4().hex
+    duplicates(lines, frame.limit(0), at / "digests").write.parquet(str(at / "repeated"))
+    n_lines = {row[0]: row[1] for row in frame.groupBy("event_date").count().collect()}
+    return Judgement(at / "repeated", n_lines, run_id, "UTC")
+
+
+def features_of(platform: Platform, lines: Files, scratch: Path) -> DataFrame:
+    """From lines to features, by what clean_events and build_features do; silver.events is not written."""
+    store, judgement = platform.store, judgement_of(lines, scratch)
+    store.ensure(silver.SUBJECT_DAILY)
+    place = Place.of(silver.SUBJECT_DAILY, judgement.run_id, store)
+
+    def days(asked: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
+        know_events(asked)
+        made = asked.sql(f"SELECT *, 'bench' AS run_id FROM ({contributions('events', 'UTC')}) ORDER BY event_date")
+        written = [file.path for file in place.write(made.to_arrow_reader(50_000))]
+        yield pa.RecordBatch.from_pydict({"path": written})
+
+    told = by_days(lines, judgement, days, {"path": "string"}, store.n_cores).collect()
+    types = {column.name: column.type for column in silver.SUBJECT_DAILY.columns}
+    customers = scratch / uuid.uuid4().hex
+    platform.spark.createDataFrame([], "subject_id string, customer_id string").write.parquet(str(customers))
+    return features_of_files(Files(platform.spark, [row["path"] for row in told], types), customers, as_of=AS_OF)

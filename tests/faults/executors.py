@@ -1,8 +1,8 @@
 """A driver with two executors, of which some are hurt while it cleans: ``executors.py FOLDER FAULT``.
 
-A fault strikes in a task: where lines are read (``map``) or where days are written (``write``). What was done to whom
-is noted in files below FOLDER/injected, one each, so that a fault strikes as often as it should and no more. At the
-end a line of JSON says how the run ended, and what Spark counted.
+A fault strikes in a task: where lines are read (``map``) or where days are written (``write``), of which some files are
+there by then. What was done to whom is noted in files below FOLDER/injected, one each, so that a fault strikes as often
+as it should and no more. At the end a line of JSON says how the run ended, and what Spark counted.
 """
 
 import json
@@ -13,22 +13,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 from pyspark import TaskContext, cloudpickle
 from pyspark.sql import DataFrame
-from pyspark.sql.classic.dataframe import DataFrame as ClassicFrame
 
+from affinity.io import sorting
 from affinity.io.config import load_config
-from affinity.io.job import Inputs, Job, Outputs, find
+from affinity.io.job import find
 from affinity.io.plan import Request
 from affinity.io.platform import Platform
 from affinity.io.runner import run_job
 from affinity.jobs.catalog import JOBS
-from affinity.tables import bronze
 
 STOP_SECS = 40
 _CLUSTER = {
@@ -113,7 +111,7 @@ FAULTS: dict[str, tuple[str, Callable[[Path], None]]] = {
 
 
 def hurt(frame: DataFrame, strike: Callable[[Path], None], folder: Path) -> DataFrame:
-    """The same rows; each task that has some is struck first."""
+    """The same rows; each task that has some is struck when it has the first of them."""
 
     def pass_on(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for number, batch in enumerate(batches):
@@ -132,12 +130,8 @@ def main() -> None:
     conf = {**_CLUSTER, **(_SPECULATION if fault == "slow" else {})}
     where, strike = FAULTS[fault]
     platform = Platform.open(config.model_copy(update={"spark": config.spark.model_copy(update={"conf": conf})}))
-    job = find("clean_events", JOBS)
-    if where == "map":
-        job = _reading(job, strike, folder / "injected")
-    else:
-        _writing(strike, folder / "injected")
-    result = run_job(platform, job, Request())
+    _injected("cut" if where == "map" else "by_days", strike, folder / "injected")
+    result = run_job(platform, find("clean_events", JOBS), Request())
     store = platform.spark.sparkContext._jsc.sc().statusStore()
     platform.spark.sparkContext._jsc.sc().listenerBus().waitUntilEmpty()
     executors = store.executorList(False)
@@ -155,23 +149,11 @@ def main() -> None:
     platform.spark.stop()
 
 
-def _reading(job: Job, strike: Callable[[Path], None], folder: Path) -> Job:
-    def transform(inputs: Inputs, settings: object) -> Outputs:
-        name = bronze.EVENTS.full_name
-        frames = {**inputs.frames, name: hurt(inputs.frames[name], strike, folder)}
-        return job.transform(replace(inputs, frames=frames), settings)
-
-    return replace(job, transform=transform)
-
-
-def _writing(strike: Callable[[Path], None], folder: Path) -> None:
-    """Tasks that write days are struck: they are those that sort them."""
-    sort = ClassicFrame.sortWithinPartitions
-
-    def sort_and_hurt(self: DataFrame, *columns: str) -> DataFrame:
-        return hurt(sort(self, *columns), strike, folder)
-
-    ClassicFrame.sortWithinPartitions = sort_and_hurt  # type: ignore[method-assign]
+def _injected(name: str, strike: Callable[[Path], None], folder: Path) -> None:
+    """Tasks of one of the two steps of sorting are struck once they have something to show; there are several."""
+    step = getattr(sorting, name)
+    setattr(sorting, name, lambda *given: hurt(step(*given), strike, folder))
+    sorting._GROUP_LINES = (1_000, 10_000)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from affinity.core.vocabulary import Defect, FileState, Status
-from affinity.features.cleaning import accepted_events, dated, duplicates, judged
 from affinity.io.digest import spark_digest
 from affinity.io.job import find
 from affinity.io.ops import Row
@@ -25,6 +24,7 @@ from affinity.jobs.catalog import JOBS
 from affinity.tables import bronze, ops, silver
 from tests.faults import bad_files
 from tests.faults.bad_files import DAY, TILLS, BadFile, path_of
+from tests.features.judging import accepted, judgements
 from tests.shop import Shop
 
 FILES = [
@@ -136,23 +136,21 @@ def test_odd_ids_are_people_and_blank_ones_are_nobody(shop: Shop, manifest: dict
     assert people("blank-ids") == {None: 5}
 
 
-def test_the_winner_of_an_id_is_the_same_however_the_rows_lie(shop: Shop, manifest: dict[str, Row]) -> None:
+def test_the_winner_of_an_id_is_the_same_however_the_rows_lie(
+    shop: Shop, manifest: dict[str, Row], tmp_path: Path
+) -> None:
     items = {row["item_id"] for row in shop.read(silver.EVENTS).where("item_id IN ('I2', 'I3', 'first')").collect()}
     assert items == {"I2", "first"}
     lines = shop.read(bronze.EVENTS)
-    cut = [_accepted(lines.repartition(n, "line_no")) for n in (1, 7)]
+    cut = [accepted(judgements(lines.repartition(n, "line_no"), tmp_path)) for n in (1, 7)]
+    frames = [lines.sparkSession.createDataFrame(events).selectExpr("*", "'r' AS run_id") for events in cut]
     expected = spark_digest(shop.read(silver.EVENTS), silver.EVENTS)
-    assert [spark_digest(events.selectExpr("*", "'r' AS run_id"), silver.EVENTS) for events in cut] == [expected] * 2
+    assert [spark_digest(events, silver.EVENTS) for events in frames] == [expected] * 2
     one_way, other_way = (
         lines.where("event_id LIKE 'n%'").coalesce(1).sortWithinPartitions(by).dropDuplicates(["event_id"])
         for by in (F.asc("line_no"), F.desc("line_no"))
     )
     assert one_way.exceptAll(other_way).count() > 0, "the control: any of them is taken"
-
-
-def _accepted(lines: DataFrame) -> DataFrame:
-    rows = dated(lines)
-    return accepted_events(judged(rows, duplicates(rows, rows.limit(0))))
 
 
 def test_a_refused_file_is_read_when_it_is_mended(spark: SparkSession, tmp_path: Path) -> None:

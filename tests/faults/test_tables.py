@@ -17,6 +17,7 @@ from affinity.core.vocabulary import Status
 from affinity.io import store
 from affinity.io.digest import spark_digest
 from affinity.io.ops import OpsStore, Row, table_properties
+from affinity.io.sorting import Place
 from affinity.tables import bronze, ops, silver
 from affinity.tables.ddl import SPEC_VERSION
 from affinity.tables.spec import TableSpec
@@ -249,7 +250,9 @@ def test_a_day_that_is_written_again_is_there_once(shop: Shop) -> None:
     assert len(days) == 2
     store = shop.platform.store
     for _ in range(2):
-        staged = store.stage(rows.select(*silver.EVENTS.column_names), silver.EVENTS, "again")
+        by_day = rows.sort("event_date").select(*silver.EVENTS.column_names).toArrow().to_batches()
+        written = list(Place.of(silver.EVENTS, "again", store).write(iter(by_day)))
+        staged = store.staged_files(written, silver.EVENTS)
         version = store.publish(staged, silver.EVENTS, "again", days)
         assert spark_digest(store.read(silver.EVENTS, version), silver.EVENTS) == digest
     rows.drop("customer_id").write.format("delta").mode("append").save(table(shop, silver.EVENTS))

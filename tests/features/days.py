@@ -11,9 +11,10 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from affinity.features.daily import subject_daily
+from affinity.features import daily
+from affinity.features.grouped import ARRIVED, mapped
 from affinity.features.identities import of_customers
-from affinity.tables import views
+from affinity.tables import silver, views
 
 LONDON = "Europe/London"
 LATER = date(2030, 1, 1)
@@ -21,8 +22,10 @@ LATER = date(2030, 1, 1)
 
 def contributions(*batches: DataFrame, zone: str = "UTC") -> DataFrame:
     """silver.subject_daily after a run for each batch of events, whose customer_id is that of a subject."""
-    made = [subject_daily(events.withColumnRenamed("customer_id", "subject_id"), zone) for events in batches]
-    runs = [days.withColumn("run_id", F.lit(f"r{run}")) for run, days in enumerate(made)]
+    named = [events.withColumnRenamed("customer_id", "subject_id").coalesce(1) for events in batches]
+    columns = {column.name: column.type for column in silver.SUBJECT_DAILY.columns if column.name != "run_id"}
+    frames = [mapped(events, daily.contributions(ARRIVED, zone), columns) for events in named]
+    runs = [frame.withColumn("run_id", F.lit(f"r{run}")) for run, frame in enumerate(frames)]
     return reduce(DataFrame.unionByName, runs)
 
 
@@ -35,11 +38,17 @@ def days(*batches: DataFrame, identities: DataFrame | None = None, zone: str = "
 
 def asked(statement: str, rows: pa.Table) -> list[SimpleNamespace]:
     """What a statement over ``rows`` gives, in the order of its columns."""
+    found = answered(f"SELECT * FROM ({statement}) ORDER BY ALL", rows=rows)
+    return [SimpleNamespace(**row) for row in found.to_pylist()]
+
+
+def answered(statement: str, **tables: pa.Table) -> pa.Table:
+    """What a statement over some tables gives."""
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.register("rows", rows)
-        found = connection.sql(f"SELECT * FROM ({statement}) ORDER BY ALL").to_arrow_table()
-    return [SimpleNamespace(**row) for row in found.to_pylist()]
+        for name, table in tables.items():
+            connection.register(name, table)
+        return connection.sql(statement).to_arrow_table()
 
 
 def belonging(spark: SparkSession, who: Mapping[str, str]) -> DataFrame:

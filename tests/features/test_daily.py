@@ -3,10 +3,8 @@
 from datetime import date
 from decimal import Decimal
 
-import pytest
 from pyspark.sql import functions as F
 
-from affinity.features.daily import subject_daily
 from affinity.tables import silver
 from tests.features.days import LONDON, at, belonging, contributions, days, utc
 
@@ -105,11 +103,6 @@ def test_the_hour_that_never_comes_parts_nothing(events_of):
     assert (row.hours, len(row.session_starts)) == (bits(0, 2), 1)
 
 
-def test_one_shuffle(events_of):
-    plan = contributions(events_of({}))._jdf.queryExecution().executedPlan().toString()
-    assert plan.count("Exchange") == 1
-
-
 def test_contributions_of_one_day_add_up(events_of):
     first = events_of(
         {**at("2025-10-06 08:00"), "order_id": "a", "item_id": "tea", "amount": 10},
@@ -165,8 +158,3 @@ def test_the_price_of_a_cart_is_no_money(events_of):
     events = events_of({"amount": 1}, {"event_type": "cart", "amount": 2, "currency": "EUR"})
     (row,) = days(events)
     assert (row.gross_amount, row.currency, row.n_carts) == (1, "GBP", 1)
-
-
-def test_subjects_are_needed(events_of):
-    with pytest.raises(Exception, match="subject_id"):
-        subject_daily(events_of({}), "UTC")

@@ -1,6 +1,7 @@
 """Lines of many spellings become typed events with one identity each, and flags for what is wrong."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -13,12 +14,15 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from affinity.core.source import SourceMapping
-from affinity.features.cleaning import accepted_events, dated, duplicates, judged, rejected_rows
+from affinity.features.cleaning import rejected_rows
+from tests.features.days import answered
+from tests.features.judging import accepted, judgements
 from tests.features.sources import by, clicks, mapping, read
 
 Row = dict[str, Any]
 Typed = Callable[..., list[Row]]
 Framed = Callable[..., DataFrame]
+ByPlace = Callable[..., dict[int, str]]
 GOOD = {"id": "e1", "ts": "2025-10-06T07:00:00Z", "what": "look", "who": "ann", "item": "tea"}
 
 
@@ -95,13 +99,13 @@ def test_a_native_id_is_the_identity_whatever_else_the_line_says(typed: Typed) -
     assert [row["line_no"] for row in rows] == [1, 2, 3, 4, 5, 6]
 
 
-def test_of_one_id_one_row_is_accepted_and_a_bad_one_takes_nobodys_place(framed: Framed) -> None:
-    lines = dated(framed(line(), line(), line(item="cup"), line(ts="never"), line(id="e2", ts="never")))
-    rows = judged(lines, duplicates(lines, lines.limit(0)))
-    (kept,) = accepted_events(rows).collect()
+def test_of_one_id_one_row_is_accepted_and_a_bad_one_takes_nobodys_place(framed: Framed, tmp_path: Path) -> None:
+    lines = framed(line(), line(), line(item="cup"), line(ts="never"), line(id="e2", ts="never"))
+    rows = judgements(lines, tmp_path)
+    (kept,) = accepted(rows).to_pylist()
     assert kept["item_id"] == "tea"  # the first line of the file
-    rejected = rejected_rows(rows).groupBy("disposition", "reason").count().collect()
-    assert {(row[0], row[1]): row[2] for row in rejected} == {
+    rejected = answered(rejected_rows("rows"), rows=rows).to_pylist()
+    assert Counter((row["disposition"], row["reason"]) for row in rejected) == {
         ("duplicate", "same_event_id"): 2,
         ("quarantined", "event_ts_invalid"): 2,
     }
@@ -211,17 +215,17 @@ def test_a_source_that_names_nobody_misses_nobody(typed: Typed) -> None:
     assert (row["subject_kind"], row["subject_key"], row["defects"]) == (None, None, [])
 
 
-def by_place(lines: DataFrame, rivals: DataFrame | None = None) -> dict[int, str]:
-    """Line → what becomes of it, however it is found."""
-    found = dated(lines)
-    others = found.limit(0) if rivals is None else dated(rivals)
-    ways = [duplicates(found, others, are_few=are_few) for are_few in (False, True)]
-    by_digests, at_once = (by(judged(found, repeated), "line_no", "disposition") for repeated in ways)
-    assert by_digests == at_once
-    return by_digests
+@pytest.fixture
+def by_place(tmp_path: Path) -> ByPlace:
+    """Line → what becomes of it."""
+
+    def find(lines: DataFrame, rivals: DataFrame | None = None) -> dict[int, str]:
+        return by(judgements(lines, tmp_path, rivals).to_pylist(), "line_no", "disposition")
+
+    return find
 
 
-def test_of_one_id_on_days_near_each_other_the_line_of_the_first_file_counts(framed: Framed) -> None:
+def test_of_one_id_on_days_near_each_other_the_line_of_the_first_file_counts(framed: Framed, by_place: ByPlace) -> None:
     lines = framed(line(), line(id="e2"), line(id="e3"))
     earlier = framed(line(item="cup", ts="2025-10-05T07:00:00Z"), day=date(2025, 10, 5))
     later = framed(line(id="e2", item="cup", ts="2025-10-07T07:00:00Z"), day=date(2025, 10, 7))
@@ -229,22 +233,27 @@ def test_of_one_id_on_days_near_each_other_the_line_of_the_first_file_counts(fra
 
 
 @pytest.mark.parametrize(("day", "what"), [(13, "duplicate"), (14, "accepted")])
-def test_an_id_that_comes_after_more_than_a_week_is_another_event(framed: Framed, day: int, what: str) -> None:
+def test_an_id_that_comes_after_more_than_a_week_is_another_event(
+    framed: Framed, by_place: ByPlace, day: int, what: str
+) -> None:
     lines = framed(line(ts=f"2025-10-{day}T07:00:00Z"), day=date(2025, 10, day))
     assert by_place(lines, framed(line())) == {1: what}
 
 
-def test_a_file_without_a_date_comes_after_those_that_have_one(framed: Framed) -> None:
+def test_a_file_without_a_date_comes_after_those_that_have_one(framed: Framed, by_place: ByPlace) -> None:
     assert by_place(framed(line(), day=None), framed(line(), day=date(2025, 10, 7))) == {1: "duplicate"}
     assert by_place(framed(line(), day=date(2025, 10, 7)), framed(line(), day=None)) == {1: "accepted"}
 
 
-def test_a_chain_of_days_is_judged_pair_by_pair(framed: Framed) -> None:
+def test_a_chain_of_days_is_judged_pair_by_pair(framed: Framed, tmp_path: Path) -> None:
     days = (1, 6, 11, 30)
     files = [framed(line(ts=f"2025-10-{day:02}T07:00:00Z"), day=date(2025, 10, day)) for day in days]
     named = [file.withColumn("file_id", F.lit(f"f{number}")) for number, file in enumerate(files)]
     chain = reduce(DataFrame.unionByName, named)
-    found = dated(chain)
-    judged_rows = judged(found, duplicates(found, found.limit(0)))
-    dispositions = by(judged_rows.withColumn("day", F.dayofmonth("file_date")), "day", "disposition")
-    assert dispositions == {1: "accepted", 6: "duplicate", 11: "duplicate", 30: "accepted"}
+    rows = judgements(chain, tmp_path).to_pylist()
+    assert {row["file_date"].day: row["disposition"] for row in rows} == {
+        1: "accepted",
+        6: "duplicate",
+        11: "duplicate",
+        30: "accepted",
+    }

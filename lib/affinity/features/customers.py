@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, timedelta
+from pathlib import Path
 from types import MappingProxyType
 
 from pyspark.sql import Column, DataFrame
@@ -10,7 +11,7 @@ from pyspark.sql import functions as F
 from affinity.core.bot_rules import BotRules
 from affinity.core.vocabulary import DayPart
 from affinity.features.events import within
-from affinity.features.grouped import ARRIVED, SPEAKS, in_groups
+from affinity.features.grouped import ARRIVED, GROUP, SPEAKS, Files, cut, in_blocks, in_groups, parquet
 from affinity.tables import silver, views
 from affinity.tables.customer_features import FEATURES, Feature
 
@@ -38,10 +39,32 @@ def customer_features(
     known = contributions.where(within("event_date", None, as_of))
     if currency is not None:
         known = known.where(F.col("currency").isNull() | (F.col("currency") == currency))
-    columns = [column.name for column in silver.SUBJECT_DAILY.columns if column.name not in {"subject_id", "run_id"}]
-    made = {**_HISTORY, **{feature.name: feature.type for feature in FEATURES if feature.measure}}
-    history = in_groups(known.select("customer_id", *columns), "customer_id", _statement(as_of, rules), made)
-    return history.transform(_described, as_of=as_of)
+    days = known.select("customer_id", *_COLUMNS)
+    return in_groups(days, "customer_id", _statement(as_of, rules), _MADE).transform(_described, as_of=as_of)
+
+
+def features_of_files(
+    contributions: Files,
+    customers: Path,
+    *,
+    as_of: date,
+    currency: str | None = None,
+    rules: BotRules = DEFAULT_RULES,
+) -> DataFrame:
+    """``customer_features`` of rows of silver.subject_daily that tasks read themselves.
+
+    ``customers`` are files with ``subject_id, customer_id`` of those that are not their own, few enough that each task
+    reads them all.
+    """
+    n_groups = contributions.n_tasks(_GROUP_BYTES)
+    is_of_it = "true" if currency is None else f"coalesce(currency, '{currency}') = '{currency}'"
+    whose = "coalesce(customers.customer_id, subject_id)"
+    days = f"""
+        SELECT {whose} AS customer_id, {", ".join(_COLUMNS)}, (hash({whose}) % {n_groups})::INTEGER AS {GROUP}
+        FROM {ARRIVED} LEFT JOIN {parquet(customers)} AS customers USING (subject_id)
+        WHERE event_date < DATE '{as_of}' AND {is_of_it}"""
+    made = in_blocks(cut(contributions, days), n_groups, _statement(as_of, rules), _MADE)
+    return made.transform(_described, as_of=as_of)
 
 
 _HISTORY: Mapping[str, str] = MappingProxyType(
@@ -56,6 +79,9 @@ _HISTORY: Mapping[str, str] = MappingProxyType(
     }
 )
 """What is made into features after the aggregate."""
+_MADE = {**_HISTORY, **{feature.name: feature.type for feature in FEATURES if feature.measure}}
+_COLUMNS = tuple(name for name in silver.SUBJECT_DAILY.column_names if name not in {"subject_id", "run_id"})
+_GROUP_BYTES = 16 << 20
 _OF_DAYS: Mapping[str, str] = MappingProxyType(
     {
         "monetary_amount": "sum(gross_amount)",
@@ -130,10 +156,9 @@ def _members(measure: str, sets: str, as_of: date) -> str:
 
 def _typed() -> list[str]:
     """Every column as it is declared; a value that does not fit its type is an error."""
-    columns = {**_HISTORY, **{feature.name: feature.type for feature in FEATURES if feature.measure}}
     of_sets = {feature.name for feature in FEATURES if feature.measure in _OF_SETS}
-    values = {name: f"coalesce({name}, 0)" if name in of_sets else name for name in columns}
-    return [f"{values[name]}::{views.type_of(kind)} AS {name}" for name, kind in columns.items()]
+    values = {name: f"coalesce({name}, 0)" if name in of_sets else name for name in _MADE}
+    return [f"{values[name]}::{views.type_of(kind)} AS {name}" for name, kind in _MADE.items()]
 
 
 def _n_hours_in(part: DayPart) -> str:

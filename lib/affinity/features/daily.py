@@ -4,13 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from types import MappingProxyType
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
-
 from affinity.core.vocabulary import EventType
-from affinity.features.events import is_type, order_key
-from affinity.features.grouped import ARRIVED, in_groups
-from affinity.tables import silver
 
 SESSION_GAP = timedelta(minutes=30)
 """The longest pause within a session. A session is cut by nothing else: not at midnight, by device or by source."""
@@ -37,8 +31,8 @@ _COLLECTED: Mapping[str, str] = MappingProxyType(
 )
 
 
-def subject_daily(events: DataFrame, zone: str) -> DataFrame:
-    """What a batch of events contributes to the days of each subject.
+def contributions(events: str, zone: str) -> str:
+    """What events contribute to the days of each subject, as DuckDB says it.
 
     Columns in: those of silver.events, and subject_id; anonymous events (subject_id null) are left out. Columns out:
     silver.subject_daily without run_id; one row per subject_id, event_date and currency. ``currency`` is that of
@@ -49,53 +43,42 @@ def subject_daily(events: DataFrame, zone: str) -> DataFrame:
     of one name share a bit. Contacts are done to a person: they are counted, and make no hour and no session. A session
     ends where more than ``SESSION_GAP`` passes; a pause of exactly that is within.
 
-    One shuffle, by subject. A row is bounded by the subject's day.
+    All events of a subject's day have to be there. A row is bounded by that day.
     """
-    columns = {column.name: column.type for column in silver.SUBJECT_DAILY.columns if column.name != "run_id"}
-    narrowed = events.where(F.col("subject_id").isNotNull()).transform(_narrowed, zone)
-    return in_groups(narrowed, "subject_id", _contributions(), columns)
-
-
-def _narrowed(events: DataFrame, zone: str) -> DataFrame:
-    """What the aggregate reads; bought_* columns are null where nothing was bought."""
-    is_purchase, is_return = is_type(EventType.PURCHASE), is_type(EventType.RETURN)
-    is_done = ~is_type(EventType.CONTACT)
-    return events.select(
-        "subject_id",
-        "event_date",
-        F.when(is_purchase | is_return, F.col("currency")).alias("currency"),
-        "event_type",
-        "source",
-        F.when(is_purchase, order_key()).alias("bought_order"),
-        F.when(is_purchase, F.col("item_id")).alias("bought_item"),
-        F.when(is_purchase, F.coalesce("quantity", F.lit(1))).alias("bought_quantity"),
-        F.when(is_purchase | is_return, F.col("amount")).alias("amount"),
-        F.when(is_done, F.col("event_ts")).alias("done_ts"),
-        F.when(is_done, _hour_bit("event_ts", zone)).alias("hour_bit"),
-    )
-
-
-def _hour_bit(ts: str, zone: str) -> Column:
-    # The session's zone is UTC: moved to the wall clock of the zone, the hour that shows is the one meant.
-    return F.call_function("shiftleft", F.lit(1), F.hour(F.from_utc_timestamp(ts, zone)))
-
-
-def _contributions() -> str:
     counts = (f"count(*) FILTER (event_type = '{of_type}') AS {name}" for name, of_type in _COUNTED.items())
     sums = (f"coalesce({what}, 0)::DECIMAL(18, 4) AS {name}" for name, what in _ADDED.items())
-    sets = (f"{_all(f'list_distinct(list({w}) FILTER ({w} IS NOT NULL))')} AS {n}" for n, w in _COLLECTED.items())
-    gap = f"INTERVAL {SESSION_GAP // timedelta(seconds=1)} SECOND"
+    sets = (f"{_all(f'list(DISTINCT {w}) FILTER ({w} IS NOT NULL)')} AS {n}" for n, w in _COLLECTED.items())
     return f"""
         WITH days AS (
             SELECT subject_id, event_date, currency, {", ".join((*counts, *sums, *sets))},
                 coalesce(bit_or(hour_bit), 0) AS hours,
                 {_all("list(done_ts) FILTER (done_ts IS NOT NULL)")} AS times
-            FROM {ARRIVED} GROUP BY subject_id, event_date, currency
+            FROM ({_narrowed(events, zone)}) GROUP BY subject_id, event_date, currency
         )
         SELECT * EXCLUDE (times),
-            list_filter(times, lambda ts, i: i = 1 OR ts - times[i - 1] > {gap}) AS session_starts,
-            list_filter(times, lambda ts, i: i = len(times) OR times[i + 1] - ts > {gap}) AS session_ends
+            list_filter(times, lambda ts, i: i = 1 OR {_are_apart("times[i - 1]", "ts")}) AS session_starts,
+            list_filter(times, lambda ts, i: i = len(times) OR {_are_apart("ts", "times[i + 1]")}) AS session_ends
         FROM days"""
+
+
+def _are_apart(earlier: str, later: str) -> str:
+    return f"epoch_us({later}) - epoch_us({earlier}) > {SESSION_GAP // timedelta(microseconds=1)}"
+
+
+def _narrowed(events: str, zone: str) -> str:
+    """What the aggregate reads; bought_* columns are null where nothing was bought."""
+    is_purchase, is_done = f"event_type = '{EventType.PURCHASE}'", f"event_type <> '{EventType.CONTACT}'"
+    is_money = f"event_type IN ('{EventType.PURCHASE}', '{EventType.RETURN}')"
+    return f"""
+        SELECT subject_id, event_date, event_type, source,
+            CASE WHEN {is_money} THEN currency END AS currency,
+            CASE WHEN {is_purchase} THEN source || '/' || coalesce(order_id, event_id) END AS bought_order,
+            CASE WHEN {is_purchase} THEN item_id END AS bought_item,
+            CASE WHEN {is_purchase} THEN coalesce(quantity, 1) END AS bought_quantity,
+            CASE WHEN {is_money} THEN amount END AS amount,
+            CASE WHEN {is_done} THEN event_ts END AS done_ts,
+            CASE WHEN {is_done} THEN (1 << hour(timezone('{zone}', event_ts)))::INTEGER END AS hour_bit
+        FROM {events} WHERE subject_id IS NOT NULL"""
 
 
 def _all(values: str) -> str:

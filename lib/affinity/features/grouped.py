@@ -1,20 +1,80 @@
-"""Whole groups in DuckDB: rows of one key are brought together, and a statement is run where they lie."""
+"""Statements of DuckDB where the rows lie: in Spark's tasks, over whole groups that a shuffle brought together."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, pairwise
+from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
+
+from affinity.tables.views import type_of
+
+if TYPE_CHECKING:
+    import duckdb
 
 ARRIVED = "arrived"
-"""The rows of some whole groups, as a statement calls them. They pass by once: who reads them twice keeps them."""
+"""The rows of a task, as a statement calls them. Those of Spark pass by once: who reads them twice keeps them."""
 SPEAKS = "Cannot go on: "
 """How a statement begins what it says by error(); of any other error only the kind is told, as it may hold a row."""
+GROUP = "group_no"
+"""The column by which ``cut`` cuts: the number of a row's group, from 0."""
 _MEMORY = "1GB"
 _BATCH_ROWS = 50_000
+_BLOCK_ROWS = 100_000
+_TASK_BYTES = 256 << 20
+_PACKED = pa.ipc.IpcWriteOptions(compression="lz4")
+Batches = Iterator[pa.RecordBatch]
+Work = Callable[["duckdb.DuckDBPyConnection"], Batches]
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files of Parquet as rows that tasks read themselves: a third of what it costs to hand them over from Spark.
+
+    ``columns`` are name → type of Spark; of a file that was written before a column was added it is null. Of partitions
+    the folders tell.
+    """
+
+    spark: SparkSession
+    paths: Sequence[str]
+    columns: Mapping[str, str]
+
+    def n_tasks(self, n_bytes: int) -> int:
+        """How many tasks there should be, of about so many bytes, that no core is idle."""
+        total = sum(Path(path).stat().st_size for path in self.paths)
+        return max(int(self.spark.sparkContext.defaultParallelism), -(-total // n_bytes))
+
+    def tasks(self) -> DataFrame:
+        """One row per task: the names of its files as JSON, the largest dealt first."""
+        n_bytes = {path: Path(path).stat().st_size for path in self.paths}
+        n_tasks = self.n_tasks(_TASK_BYTES)
+        dealt: list[tuple[int, list[str]]] = [(0, []) for _ in range(min(n_tasks, len(n_bytes)))]
+        for path in sorted(n_bytes, key=lambda path: (-n_bytes[path], path)):
+            least = min(range(len(dealt)), key=lambda number: dealt[number][0])
+            dealt[least] = (dealt[least][0] + n_bytes[path], [*dealt[least][1], path])
+        rows = self.spark.sparkContext.parallelize([(json.dumps(mine),) for _, mine in dealt], max(1, len(dealt)))
+        return self.spark.createDataFrame(rows, "paths string")
+
+
+Rows = DataFrame | Files
+
+
+def parquet(folder: Path) -> str:
+    """What Spark wrote into a folder, as a statement names it."""
+    escaped = str(folder).replace("'", "''")
+    return f"read_parquet('{escaped}/*.parquet')"
+
+
+def mapped(rows: Rows, statement: str, columns: Mapping[str, str]) -> DataFrame:
+    """Run a statement over the rows of each task as they lie; no shuffle. Columns and errors as of ``in_groups``."""
+    return _sent(rows, partial(_answered, statement), columns)
 
 
 def in_groups(rows: DataFrame, key: str, statement: str, columns: Mapping[str, str]) -> DataFrame:
@@ -26,24 +86,102 @@ def in_groups(rows: DataFrame, key: str, statement: str, columns: Mapping[str, s
 
     Raises (when evaluated): the statement says so, or cannot be run; nothing of a row is told.
     """
-    schema = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-    return rows.repartition(key).mapInArrow(partial(_answers, statement), schema)
+    return mapped(rows.repartition(key), statement, columns)
 
 
-def _answers(statement: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def cut(rows: Rows, statement: str) -> DataFrame:
+    """Rows of a statement as blocks for a shuffle: a block has the rows of one group that a task came by together.
+
+    Columns in: those of the statement, with ``GROUP`` as the last. Columns out: group_no (int), block (binary, a
+    stream of Arrow without that column).
+    """
+    return _sent(rows, partial(_cut, statement), {GROUP: "int", "block": "binary"})
+
+
+def in_blocks(blocks: DataFrame, n_groups: int, work: str | Work, columns: Mapping[str, str]) -> DataFrame:
+    """Do some work, or run a statement, over the rows of ``cut``, a task for each group; one shuffle.
+
+    The work has a connection of DuckDB that knows the rows as ``ARRIVED``; they are in memory.
+    """
+    met = blocks.repartitionById(n_groups, GROUP).select("block")
+    work = partial(_answered, work) if isinstance(work, str) else work
+    return met.mapInArrow(partial(_in_task, work, _of_blocks), _schema(columns))
+
+
+def _sent(rows: Rows, work: Work, columns: Mapping[str, str]) -> DataFrame:
+    if isinstance(rows, Files):
+        return rows.tasks().mapInArrow(partial(_in_files, work, rows.columns), _schema(columns))
+    return rows.mapInArrow(partial(_in_task, work, _passing_by), _schema(columns))
+
+
+def _schema(columns: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {kind}" for name, kind in columns.items())
+
+
+def _answered(statement: str, asked: "duckdb.DuckDBPyConnection") -> Batches:
+    yield from asked.sql(statement).to_arrow_reader(_BATCH_ROWS)
+
+
+def _cut(statement: str, asked: "duckdb.DuckDBPyConnection") -> Batches:
+    for batch in asked.sql(statement).to_arrow_reader(_BLOCK_ROWS):
+        groups = batch[GROUP].to_numpy(zero_copy_only=False)
+        order = np.argsort(groups, kind="stable")
+        starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
+        rows = batch.drop_columns([GROUP]).take(pa.array(order))
+        found = [pa.array(groups[order][starts], pa.int32()), _packed(rows, [*starts, len(rows)])]
+        yield pa.RecordBatch.from_arrays(found, names=[GROUP, "block"])
+
+
+def _packed(rows: pa.RecordBatch, edges: Sequence[int]) -> pa.Array:
+    """The rows between each two edges as one stream."""
+    sink, ends = pa.BufferOutputStream(), [0]
+    for start, end in pairwise(edges):
+        with pa.ipc.new_stream(sink, rows.schema, options=_PACKED) as writer:
+            writer.write_batch(rows.slice(start, end - start))
+        ends.append(sink.tell())
+    offsets = pa.array(ends, pa.int32()).buffers()[1]
+    return pa.Array.from_buffers(pa.binary(), len(ends) - 1, [None, offsets, sink.getvalue()])
+
+
+def _passing_by(batches: Batches) -> pa.RecordBatchReader | None:
+    first = next(batches, None)
+    return None if first is None else pa.RecordBatchReader.from_batches(first.schema, chain([first], batches))
+
+
+def _of_blocks(batches: Batches) -> pa.Table | None:
+    rows = [rows for batch in batches for block in batch.column(0) for rows in pa.ipc.open_stream(block.as_buffer())]
+    return pa.Table.from_batches(rows) if rows else None
+
+
+def _in_task(work: Work, unpacked: Callable[[Batches], Any], batches: Batches) -> Batches:
+    rows = unpacked(batches)
+    if rows is None:
+        return
+    with _connection() as asked:
+        asked.register(ARRIVED, rows)
+        yield from work(asked)
+
+
+def _in_files(work: Work, columns: Mapping[str, str], batches: Batches) -> Batches:
+    paths = [path for batch in batches for text in batch.column(0).to_pylist() for path in json.loads(text)]
+    none = ", ".join(f"NULL::{type_of(kind)} AS {name}" for name, kind in columns.items())
+    with _connection() as asked:
+        asked.read_parquet(paths, hive_partitioning=True, union_by_name=True).create_view("files")
+        asked.execute(f"CREATE VIEW {ARRIVED} AS SELECT {none} WHERE false UNION ALL BY NAME FROM files")
+        yield from work(asked)
+
+
+@contextmanager
+def _connection() -> "Iterator[duckdb.DuckDBPyConnection]":
+    """DuckDB with one thread; of its errors only the kind is told."""
     import duckdb
 
-    first = next(batches, None)
-    if first is None:
-        return
-    arrived = pa.RecordBatchReader.from_batches(first.schema, chain([first], batches))
     with TemporaryDirectory() as spill, closing(duckdb.connect(config={"threads": 1})) as asked:
         asked.execute(f"SET memory_limit = '{_MEMORY}'")
         asked.execute(f"SET temp_directory = '{spill}'")
         asked.execute("SET TimeZone = 'UTC'")
-        asked.register(ARRIVED, arrived)
         try:
-            yield from asked.sql(statement).to_arrow_reader(_BATCH_ROWS)
+            yield asked
         except duckdb.Error as error:
             said = str(error).partition(SPEAKS)[2]
             raise RuntimeError(said or f"Groups could not be computed: {type(error).__name__}.") from None

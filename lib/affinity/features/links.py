@@ -1,18 +1,42 @@
 """Which ids were seen together: on one line of a log, or in one statement about a customer."""
 
+from collections.abc import Collection
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from affinity.features.cleaning import DATED, is_of_files
+from affinity.features.grouped import ARRIVED, Files, mapped
+
 _KEYS = ("subject_key", "other_key")
 _PAIR = ("subject_key", "subject_kind", "other_key", "other_kind")
 _WITNESS = ("first_date", "file_id")
+_TOLD = f"""
+WITH told AS (
+    SELECT subject_key, subject_kind, split_part(named, ':', -1) AS other_key, split_part(named, ':', 1) AS other_kind,
+        {{{{'first_date': event_date, 'file_id': file_id}}}} AS witness
+    FROM (
+        SELECT subject_key, subject_kind, {DATED} AS event_date, file_id, unnest(linked) AS named
+        FROM {ARRIVED} WHERE rejection IS NULL AND {{is_meant}}
+    ) WHERE subject_key <> other_key
+), pairs AS (
+    SELECT * FROM told WHERE subject_key < other_key
+    UNION ALL SELECT other_key, other_kind, subject_key, subject_kind, witness FROM told WHERE subject_key > other_key
+)
+SELECT subject_key, subject_kind, other_key, other_kind, min(witness).first_date, min(witness).file_id
+FROM pairs GROUP BY ALL"""
 
 
 def of_lines(lines: DataFrame) -> DataFrame:
     """``links`` of the lines of bronze.events that their source takes."""
     return links(lines.where(F.col("rejection").isNull()), F.col("event_date"))
+
+
+def of_files(lines: Files, file_ids: Collection[str]) -> DataFrame:
+    """``of_lines`` of these files, as tasks read them; what a task comes by twice it tells once."""
+    kinds = dict.fromkeys(_PAIR, "string") | {"first_date": "date", "file_id": "string"}
+    return first_seen(mapped(lines, _TOLD.format(is_meant=is_of_files(file_ids)), kinds))
 
 
 def of_statements(said: DataFrame) -> DataFrame:
@@ -57,9 +81,9 @@ def news(found: DataFrame, known: DataFrame) -> DataFrame:
     return found.join(renamed, on=[*is_one, F.col("known_date") <= F.col("first_date")], how="left_anti")
 
 
-def unknown(lines: DataFrame, said: DataFrame, seen_again: DataFrame, known: DataFrame) -> DataFrame:
-    """``news`` of lines, of statements, and of links that are seen again, against the known ones."""
-    return news(first_seen(of_lines(lines), of_statements(said), seen_again), known)
+def unknown(told: DataFrame, said: DataFrame, seen_again: DataFrame, known: DataFrame) -> DataFrame:
+    """``news`` of links that lines tell of, of statements, and of links seen again, against the known ones."""
+    return news(first_seen(told, of_statements(said), seen_again), known)
 
 
 def of_pairs(found: DataFrame, pairs: DataFrame) -> DataFrame:

@@ -1,7 +1,7 @@
 """What a clean run does: fresh lines are judged, and the days anew from which something was taken."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from pyspark.sql import Column, DataFrame
@@ -11,19 +11,22 @@ from affinity.core.errors import AuditFailed
 from affinity.core.vocabulary import COUNTING, Disposition, Feed, FileState
 from affinity.features import cleaning, links
 from affinity.features.cleaning import SAME_EVENT_DAYS, UNREADABLE_DATE
-from affinity.features.daily import subject_daily
-from affinity.io.job import RIVALS, SEEN_AGAIN, Inputs, Outputs
+from affinity.features.grouped import Files
+from affinity.io.job import SEEN_AGAIN, TOLD, Inputs
 from affinity.io.kinds import Done, Work
 from affinity.io.landing import replaced_by
 from affinity.io.ops import Row, parse_date
 from affinity.io.plan import SETTINGS_BEFORE
 from affinity.io.readings import lines_that_count, of_files
 from affinity.io.session import remove_checkpoints
+from affinity.io.sorting import SORTED, Judgement, sorted_out
+from affinity.io.store import Written
 from affinity.tables import bronze, ops, silver
 from affinity.tables.spec import TableSpec
 
 _FEW_LINES = 1_000_000
 _OF_IDS = (silver.LINKS, silver.IDENTITIES)
+_BY_TASKS = (silver.EVENTS, silver.SUBJECT_DAILY, silver.QUARANTINE)
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,25 @@ class _Lines:
     """What a run judges: all lines of the days ``anew``, and of other days the ``fresh`` ones.
 
     Of most nights these are few, and kept in memory: each use would list and read the files of bronze once more.
+    ``files`` has the same lines, of these ``file_ids``, for tasks to read; else the frame is handed to them.
     """
 
     frame: DataFrame
     fresh: DataFrame
     anew: Sequence[date]
-    days: Sequence[date]
+    n_by_day: Mapping[date, int]
+    files: Files | None = None
+    file_ids: Collection[str] | None = None
+
+    @property
+    def days(self) -> list[date]:
+        """The days that get or lose rows; at least one, as a release needs a slice."""
+        return sorted({*self.n_by_day, *self.anew}) or [parse_date(UNREADABLE_DATE)]
+
+    @property
+    def are_few(self) -> bool:
+        """Whether they can be sent to every task."""
+        return sum(self.n_by_day.values()) <= _FEW_LINES
 
 
 class CleanWork(Work):
@@ -52,12 +68,15 @@ class CleanWork(Work):
         files = [row for row in self.plan.manifest if row["state"] == FileState.INGESTED]
         pending = {row["file_id"]: row for row in files if row["feed"] == Feed.EVENTS}
         lines = self._lines(pending)
-        outputs = self.transform(self._inputs(lines, files))
         is_empty = not sum(row["n_rows"] for row in pending.values())
+        outputs = self.transform(self._inputs(lines, files))
         try:
-            staged = self.stage(outputs, empty_allowed=is_empty)
-            days = subject_daily(staged[silver.EVENTS], self.platform.root.business_zone)
-            staged |= self.stage(Outputs({silver.SUBJECT_DAILY: days}))
+            written = self._sorted(lines)
+            staged = {spec: self.store.staged_files(written[spec], spec) for spec in SORTED}
+            counts = cleaning.added_up(staged[ops.DISPOSITIONS])
+            self.publication.check({spec: staged[spec] for spec in _BY_TASKS}, empty_allowed=is_empty)
+            tables = {**outputs.tables, ops.DISPOSITIONS: counts}
+            staged |= self.stage(replace(outputs, tables=tables), empty_allowed=is_empty)
         finally:
             for frame in (*outputs.release, lines.fresh):
                 frame.unpersist()
@@ -66,6 +85,19 @@ class CleanWork(Work):
         self.track(outputs, metrics)
         released = self.publication.release()
         return Done(released, self.publication.rows, metrics, is_recovered=self.publication.is_recovered)
+
+    def _sorted(self, lines: _Lines) -> dict[TableSpec, list[Written]]:
+        """Let tasks judge the lines and write their rows."""
+        root, run_id = self.platform.root, self.plan.run_id
+        scratch = root.scratch(run_id)
+        rivals, rows = self._rivals(lines), lines.files or lines.frame
+        if lines.are_few:
+            repeated = cleaning.few_duplicates(lines.frame, rivals)
+        else:
+            repeated = cleaning.duplicates(rows, rivals, scratch / "digests", file_ids=lines.file_ids)
+        repeated.write.parquet(str(scratch / "repeated"))
+        judgement = Judgement(scratch / "repeated", lines.n_by_day, run_id, root.business_zone, lines.file_ids)
+        return sorted_out(rows, judgement, self.store)
 
     def _publish(
         self, staged: Mapping[TableSpec, DataFrame], lines: _Lines, files: Sequence[Row]
@@ -92,9 +124,11 @@ class CleanWork(Work):
     def _inputs(self, lines: _Lines, files: Sequence[Row]) -> Inputs:
         statements = [row["file_id"] for row in files if row["feed"] == Feed.CUSTOMERS]
         said = of_files(self.pinned(silver.CUSTOMERS), statements)
-        seen_again, is_anew = self._seen_again(lines.frame, said, files)
+        told = links.of_lines(lines.frame)
+        if lines.files and lines.file_ids and not lines.are_few:
+            told = links.of_files(lines.files, lines.file_ids)
+        seen_again, is_anew = self._seen_again(told, said, files)
         frames = {
-            bronze.EVENTS: lines.frame,
             silver.CUSTOMERS: said,
             silver.LINKS: self._links(_live(self.plan.manifest)),
             silver.IDENTITIES: self.pinned(silver.IDENTITIES),
@@ -103,12 +137,12 @@ class CleanWork(Work):
         landed = [row["file_date"] for row in files if row["file_date"]]
         newest = max(landed, default=max(lines.days))  # days of events may be anything: a bad clock names no day
         return Inputs(
-            {**named, RIVALS: self._rivals(lines), SEEN_AGAIN: seen_again},
+            {**named, TOLD: told, SEEN_AGAIN: seen_again},
             as_of=newest,
             is_anew=is_anew or SETTINGS_BEFORE in self.plan.inputs,
         )
 
-    def _seen_again(self, lines: DataFrame, said: DataFrame, files: Sequence[Row]) -> tuple[DataFrame, bool]:
+    def _seen_again(self, told: DataFrame, said: DataFrame, files: Sequence[Row]) -> tuple[DataFrame, bool]:
         """Links that files told of which are gone, as others tell of them; and whether any link has changed thereby.
 
         What a correction says once more, and most say it, is not looked for.
@@ -118,11 +152,12 @@ class CleanWork(Work):
         nothing = standing.limit(0)
         if not gone:
             return nothing, False
-        missed = links.news(lost, links.first_seen(standing, *_told(lines, said)))
+        missed = links.news(lost, links.first_seen(standing, told, links.of_statements(said)))
         if missed.isEmpty():
             return nothing, False
         counting = cleaning.dated(lines_that_count(self.pinned(bronze.EVENTS), self._of_events()))
-        found = links.first_seen(standing, *_told(counting, self.pinned(silver.CUSTOMERS)))
+        said_ever = links.of_statements(self.pinned(silver.CUSTOMERS))
+        found = links.first_seen(standing, links.of_lines(counting), said_ever)
         return links.of_pairs(found, missed), True
 
     def _links(self, file_ids: Collection[str]) -> DataFrame:
@@ -146,17 +181,23 @@ class CleanWork(Work):
             fresh.persist()
         anew = self._days_of(gone)
         anew |= _days_in(self._of_files([pending[file_id] for file_id in again])) if again else set()
-        fresh_days = _days_in(fresh)
-        known = self._known({*fresh_days, *anew})
+        n_fresh = _counted_by_day(fresh)
+        known = self._known({*n_fresh, *anew})
         if self._may_come_before(pending):
             arrived = self._of_files(list(pending.values())) if again else fresh
             anew |= _days_in(_behind(known.where(F.col("is_accepted")), arrived))
         anew |= self._freed(known, gone) if gone else set()
-        frame = fresh
-        if anew:
-            frame = fresh.where(~_is_on(anew)).unionByName(self._on(anew))
-        days = sorted({*fresh_days, *anew}) or [parse_date(UNREADABLE_DATE)]  # a release needs a slice
-        return _Lines(frame, fresh, sorted(anew), days)
+        if not anew:
+            return _Lines(fresh, fresh, (), n_fresh, *self._files_of(pending))
+        frame = fresh.where(~_is_on(anew)).unionByName(self._on(anew))
+        return _Lines(frame, fresh, sorted(anew), _counted_by_day(frame))
+
+    def _files_of(self, pending: Mapping[str, Row]) -> tuple[Files | None, Collection[str] | None]:
+        """The files of bronze with lines of files that were read once, and the ids of those."""
+        version = self.plan.releases.version(bronze.EVENTS)
+        if version is None or not pending:
+            return None, None
+        return self.store.files(bronze.EVENTS, version, _dates_of(pending.values())), set(pending)
 
     def _on(self, days: Collection[date]) -> DataFrame:
         """All lines of some days that count; of files that were read again the last reading may be of another day."""
@@ -176,10 +217,8 @@ class CleanWork(Work):
     def _of_files(self, rows: Sequence[Row]) -> DataFrame:
         """The lines of these files that count; what lies in bronze by the dates of other files is not opened."""
         lines = cleaning.dated(self.pinned(bronze.EVENTS))
-        dates = {row["file_date"] for row in rows}
-        is_moved = any(row["also_seen_as"] for row in rows)  # its rows have the date of its first name
-        if dates and None not in dates and not is_moved:
-            lines = lines.where(F.col("file_date").between(F.lit(min(dates)), F.lit(max(dates))))
+        if between := _dates_of(rows):
+            lines = lines.where(F.col("file_date").between(*map(F.lit, between)))
         return lines_that_count(lines, rows)
 
     def _days_of(self, file_ids: Collection[str]) -> set[date]:
@@ -246,9 +285,15 @@ def _live(manifest: Sequence[Row]) -> list[str]:
     return [row["file_id"] for row in manifest if row["state"] in COUNTING]
 
 
-def _told(lines: DataFrame, said: DataFrame) -> tuple[DataFrame, DataFrame]:
-    """The links that lines and statements tell of."""
-    return links.of_lines(lines), links.of_statements(said)
+def _dates_of(files: Collection[Row]) -> tuple[date, date] | None:
+    """The first and the last date by which bronze has the lines of these files; None if that may be any."""
+    dates = {row["file_date"] for row in files}
+    is_moved = any(row["also_seen_as"] for row in files)  # its rows have the date of its first name
+    return (min(dates), max(dates)) if dates and None not in dates and not is_moved else None
+
+
+def _counted_by_day(lines: DataFrame) -> dict[date, int]:
+    return {row[0]: row[1] for row in lines.groupBy("event_date").count().collect()}
 
 
 def _order(row: Row) -> tuple[date, str]:

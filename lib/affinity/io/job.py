@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from graphlib import TopologicalSorter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from affinity.core.errors import BadInput, nearest
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
     from pyspark.ml import PipelineModel
     from pyspark.sql import DataFrame
 
+    from affinity.features.grouped import Files
 
-RIVALS = "rivals"
+
 SEEN_AGAIN = "seen_again"
+TOLD = "told"
 
 
 class Kind(StrEnum):
@@ -68,8 +71,18 @@ class LoadedModel:
 
 
 @dataclass(frozen=True)
+class DaysInFiles:
+    """silver.subject_daily as tasks read it, not cut; and files with whose subjects are, as known at ``as_of``."""
+
+    contributions: "Files"
+    customers: Path
+
+
+@dataclass(frozen=True)
 class Inputs:
     """What a transform may know: frames cut at ``as_of`` and pinned, models, and facts of the run.
+
+    ``days_in_files`` gives what is faster than the frame of silver.subject_daily; None where customers are too many.
 
     ``is_anew`` tells a clean job to find out of all ids whose they are: links were taken back, or its rules changed.
     """
@@ -79,6 +92,7 @@ class Inputs:
     as_of: date | None = None
     mapping: SourceMapping | None = None
     is_anew: bool = False
+    days_in_files: Callable[[], DaysInFiles | None] = lambda: None
 
     def __getitem__(self, spec: TableSpec) -> "DataFrame":
         return self.frames[spec.full_name]
@@ -89,9 +103,9 @@ class Inputs:
         return self.frames["rows"]
 
     @property
-    def rivals(self) -> "DataFrame":
-        """Lines that were judged before and may be one event with a line that a clean job judges."""
-        return self.frames[RIVALS]
+    def told(self) -> "DataFrame":
+        """Links of which the lines tell that a clean job judges."""
+        return self.frames[TOLD]
 
     @property
     def seen_again(self) -> "DataFrame":

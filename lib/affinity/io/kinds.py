@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from affinity.core.vocabulary import Status
-from affinity.features.identities import of_customers
-from affinity.io.job import Challenger, Inputs, Kind, Outputs
+from affinity.features.identities import known_before, of_customers
+from affinity.io.job import Challenger, DaysInFiles, Inputs, Kind, Outputs
 from affinity.io.publication import Publication
 from affinity.io.session import remove_checkpoints
 from affinity.metrics.gate import Decision, decide
@@ -21,6 +23,8 @@ from affinity.tables.spec import ModelSpec, TableSpec
 if TYPE_CHECKING:
     from affinity.io.runner import Attempt
     from affinity.io.tracking import Registered
+
+_CUSTOMERS_OF_TASKS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,20 @@ class SliceWork(Work):
     def _inputs(self, as_of: date) -> Inputs:
         tables = [spec for spec in self.job.reads if isinstance(spec, TableSpec)]
         models = {s.full_name: self.platform.tracker.load(s, r) for s, r in self.plan.models.items()}
-        return Inputs({spec.full_name: self._cut(spec, as_of) for spec in tables}, models, as_of)
+        frames = {spec.full_name: self._cut(spec, as_of) for spec in tables}
+        return Inputs(frames, models, as_of, days_in_files=partial(self._days_in_files, as_of))
+
+    def _days_in_files(self, as_of: date) -> DaysInFiles | None:
+        version = self.plan.releases.version(silver.SUBJECT_DAILY)
+        if version is None:
+            return None
+        customers = self.platform.root.scratch(self.plan.run_id)
+        known_before(self.pinned(silver.IDENTITIES), as_of).write.parquet(str(customers))
+        n_customers = sum(pq.read_metadata(path).num_rows for path in customers.glob("*.parquet"))
+        if n_customers > _CUSTOMERS_OF_TASKS:
+            return None
+        before = (date.min, as_of - timedelta(days=1))
+        return DaysInFiles(self.store.files(silver.SUBJECT_DAILY, version, before), customers)
 
     def _cut(self, spec: TableSpec, as_of: date) -> DataFrame:
         """What was known before ``as_of``, and of whom by then; of a gold table the slice itself.

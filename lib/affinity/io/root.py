@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -35,6 +36,10 @@ class Root:
     def staging(self, run_id: str, spec: TableSpec) -> Path:
         """Folder of a run's staged rows of a table."""
         return self.path / "staging" / run_id / spec.full_name
+
+    def scratch(self, run_id: str) -> Path:
+        """A folder that is not there yet, for what a run writes for its own tasks."""
+        return self.path.absolute() / "staging" / run_id / uuid.uuid4().hex
 
     def lock(self, spec: TableSpec | ModelSpec) -> Path:
         """Lock file of a table or model."""

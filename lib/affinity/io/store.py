@@ -2,16 +2,16 @@
 
 import json
 import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from delta.tables import DeltaTable
 from deltalake import CommitProperties
 from deltalake import DeltaTable as DeltaTableFile
@@ -20,6 +20,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from affinity.core.errors import AuditFailed, BadInput
+from affinity.features.grouped import Files
 from affinity.io.intact import check_intact
 from affinity.io.ops import commits, current_version, layout, table_properties, to_json
 from affinity.io.root import Root
@@ -32,13 +33,28 @@ _CHECKS_DAYS = "spark.databricks.delta.replaceWhere.constraintCheck.enabled"
 COMMIT_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 
 
+@dataclass(frozen=True)
+class Written:
+    """A file that a task wrote; ``event_date`` where its rows are those of one day."""
+
+    event_date: date | None
+    path: str
+    n_bytes: int
+    n_rows: int
+
+
 class Store:
     """The tables below one root, through one session."""
 
     def __init__(self, spark: SparkSession, root: Root) -> None:
         self._spark = spark
         self._root = root
-        self._staged: dict[TableSpec, Path] = {}
+        self._staged: dict[TableSpec, Sequence[Written]] = {}
+
+    @property
+    def n_cores(self) -> int:
+        """How many tasks run at once."""
+        return int(self._spark.sparkContext.defaultParallelism)
 
     def read(self, spec: TableSpec, version: int | None) -> DataFrame:
         """The rows of a version; an empty frame of the table where nothing was released yet.
@@ -98,24 +114,41 @@ class Store:
             self._spark.sql(f"ALTER TABLE delta.`{self._root.table(spec)}` {change}")
 
     def stage(self, frame: DataFrame, spec: TableSpec, run_id: str) -> DataFrame:
-        """Write a run's rows of a table, once; what is audited and published is exactly this.
+        """Write a run's rows of a table, once; what is audited and published is exactly this."""
+        path = self._root.staging(run_id, spec)
+        conform(frame, spec).write.mode("overwrite").parquet(str(path))
+        return self._spark.read.schema(ddl.frame_schema(spec)).parquet(str(path))
 
-        Rows of days that are partitions are written where they stay, as files that no reader sees before the commit.
-        """
-        rows = conform(frame, spec)
-        if not _is_by_day(spec):
-            path = self._root.staging(run_id, spec)
-            rows.write.mode("overwrite").parquet(str(path))
-            return self._spark.read.schema(ddl.frame_schema(spec)).parquet(str(path))
-        path = Path(self.parts_folder(spec, run_id)) / uuid.uuid4().hex  # of this try alone
-        self._staged[spec] = path
-        # One file per day, however many tasks there are; a large day is split again.
-        tidy = rows.hint("rebalance", *spec.partition_by).sortWithinPartitions(*spec.partition_by, *spec.sorted_by)
-        tidy.write.partitionBy(*spec.partition_by).parquet(str(path))
-        for beside in [*path.rglob("_SUCCESS"), *path.rglob(".*.crc")]:
-            beside.unlink()  # no table has them, and VACUUM passes over hidden files
-        staged = self._spark.read.schema(ddl.frame_schema(spec)).parquet(str(path))
-        return staged.select(*spec.column_names)
+    def staged_files(self, files: Sequence[Written], spec: TableSpec) -> DataFrame:
+        """Rows that tasks wrote as files below ``folder_of``; those of days that are partitions stay where they are."""
+        self._staged[spec] = files
+        reader = self._spark.read.schema(ddl.frame_schema(spec))
+        if not files:
+            return self._spark.createDataFrame([], ddl.frame_schema(spec))
+        paths = [file.path for file in files]
+        base = Path(paths[0]).parents[1 if spec.partition_by else 0]
+        return reader.option("basePath", str(base)).parquet(*paths).select(*spec.column_names)
+
+    def folder_of(self, spec: TableSpec, run_id: str) -> Path:
+        """Where tasks write rows of a table; no reader sees them before they are committed."""
+        if spec.partition_by:
+            return Path(self.parts_folder(spec, run_id))
+        return self._root.staging(run_id, spec).absolute()
+
+    def files(self, spec: TableSpec, version: int, between: tuple[date, date] | None) -> Files:
+        """The files of a version, for tasks to read; only those that may have rows of these days, by their slices."""
+        home = self._root.table(spec).absolute()
+        found = pa.table(DeltaTableFile(str(home), version=version).get_add_actions(flatten=True)).to_pylist()
+        kinds = ("partition", "partition") if spec.partition_by else ("min", "max")
+        lowest, highest = (f"{kind}.{spec.slice_column}" for kind in kinds)
+        paths = [
+            str(home / unquote(file["path"]))
+            for file in found
+            if between is None
+            or file.get(lowest) is None
+            or (file[lowest] <= between[1] and between[0] <= file[highest])
+        ]
+        return Files(self._spark, paths, {column.name: column.type for column in spec.columns})
 
     def part_schema(self, spec: TableSpec) -> pa.Schema:
         """The Arrow schema of a table's files."""
@@ -210,16 +243,17 @@ class Store:
     def _commit_days(self, spec: TableSpec, metadata: str, days: Sequence[date]) -> None:
         """Make staged files part of the table, in place of the files of ``days``."""
         home, at = self._root.table(spec).absolute(), int(time.time() * 1000)
+        (by,) = spec.partition_by
         added: list[AddAction | RemoveAction] = [
             AddAction(
-                str(file.relative_to(home)),
-                file.stat().st_size,
-                _partition(file.relative_to(self._staged[spec])),
+                str(Path(file.path).relative_to(home)),
+                file.n_bytes,
+                {by: str(file.event_date)},
                 at,
                 data_change=True,
-                stats=_counted(file),
+                stats=json.dumps({"numRecords": file.n_rows}),
             )
-            for file in sorted(self._staged[spec].glob("*=*/*.parquet"))
+            for file in self._staged[spec]
         ]
         if not added and not days:
             return
@@ -229,7 +263,7 @@ class Store:
             "overwrite" if days else "append",
             table.schema(),
             partition_by=list(spec.partition_by),
-            partition_filters=[(spec.partition_by[0], "in", [str(day) for day in days])] if days else None,
+            partition_filters=[(by, "in", [str(day) for day in days])] if days else None,
             commit_properties=CommitProperties(custom_metadata={"userMetadata": metadata}),
         )
 
@@ -274,17 +308,6 @@ class Store:
 
 def _is_by_day(spec: TableSpec) -> bool:
     return spec.mode is WriteMode.REPLACE_DAYS and bool(spec.partition_by)
-
-
-def _partition(file: Path) -> dict[str, str | None]:
-    """The values of a file's partition columns, from the names of its folders."""
-    pairs = (folder.partition("=") for folder in file.parts if "=" in folder)
-    return {name: value for name, _, value in pairs}
-
-
-def _counted(file: Path) -> str:
-    """What Delta keeps of a file: how many rows it has."""
-    return json.dumps({"numRecords": pq.read_metadata(file).num_rows})
 
 
 def _is_elsewhere(restored: Sequence[Mapping[str, Any]], released: int) -> bool:

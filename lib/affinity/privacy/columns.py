@@ -32,3 +32,8 @@ def subject_key(canonical: Column, kind: str, key_file: str) -> Column:
 def customer_id(key: Column) -> Column:
     """The customer that a token alone stands for, while identities are one to one; null for null."""
     return F.concat(F.lit("c"), F.substring(F.sha2(F.concat(F.lit("customer:"), key), 256), 1, 24))
+
+
+def customer_id_sql(key: str) -> str:
+    """``customer_id`` as DuckDB says it."""
+    return f"'c' || left(sha256('customer:' || {key}), 24)"

@@ -12,9 +12,10 @@ import duckdb
 from pyspark.sql import Column, DataFrame, SparkSession, Window, WindowSpec
 from pyspark.sql import functions as F
 
+from affinity.io.platform import Platform
 from tests.bench.events import OUT
 from tests.bench.harness import Detail, Row, Sample, Variant, equal
-from tests.bench.lines import AS_OF, features_of, make_lines
+from tests.bench.lines import AS_OF, features_of, make_lines, read_by_tasks
 from tests.bench.shop_runs import root_in
 from tests.bench.spark_work import work_so_far
 
@@ -36,7 +37,8 @@ def row(n_lines: int = 10_000_000, n_people: int = 200_000, n_runs: int = 3) -> 
     with TemporaryDirectory(dir=OUT, prefix="features-") as scratch:
         folder = Path(scratch)
         make_lines(folder / "lines", n_lines, n_people)
-        spark = root_in(folder, "root").spark
+        platform = root_in(folder, "root")
+        spark = platform.spark
         try:
             yield Row(
                 name="daily_features",
@@ -45,7 +47,7 @@ def row(n_lines: int = 10_000_000, n_people: int = 200_000, n_runs: int = 3) -> 
                 "some more. The peers: Spark with a window to find what was sent twice, one for sessions, and a window "
                 "expression per feature; DuckDB with one statement, 2 threads.",
                 variants=[
-                    Variant("affinity", partial(_by_spark, spark, folder, features_of)),
+                    Variant("affinity", partial(_by_spark, spark, folder, partial(_by_days, platform))),
                     Variant("spark, window per feature", partial(_by_spark, spark, folder, _windows)),
                     Variant("duckdb", partial(_by_duckdb, folder)),
                 ],
@@ -59,10 +61,9 @@ def row(n_lines: int = 10_000_000, n_people: int = 200_000, n_runs: int = 3) -> 
             spark.stop()
 
 
-def _by_spark(spark: SparkSession, folder: Path, features: Callable[[DataFrame], DataFrame]) -> Sample:
+def _by_spark(spark: SparkSession, folder: Path, features: Callable[[SparkSession, Path], DataFrame]) -> Sample:
     out, before = folder / "features", work_so_far(spark)
-    features(spark.read.parquet(str(folder / "lines"))).write.mode("overwrite").parquet(str(out))
-    spark.catalog.clearCache()
+    features(spark, folder).write.mode("overwrite").parquet(str(out))
     work = work_so_far(spark) - before
     detail = {"jobs": work.n_jobs, "shuffled, MB": work.shuffle_written // 1_000_000}
     return _content(f"{out}/*.parquet", detail)
@@ -78,8 +79,13 @@ def _content(files: str, detail: Detail) -> Sample:
     return Sample(found, [detail])
 
 
-def _windows(lines: DataFrame) -> DataFrame:
+def _by_days(platform: Platform, spark: SparkSession, folder: Path) -> DataFrame:
+    return features_of(platform, read_by_tasks(spark, folder / "lines"), folder / "scratch")
+
+
+def _windows(spark: SparkSession, folder: Path) -> DataFrame:
     """As it is mostly written: each step a window, each feature an expression over all rows of its customer."""
+    lines = spark.read.parquet(str(folder / "lines"))
     first = Window.partitionBy("source", "event_id").orderBy("file_date", "file_id", "line_no")
     events = lines.withColumn("place", F.row_number().over(first)).where("place = 1")
     customer_id = F.concat(F.lit("c"), F.left(F.sha2(F.concat(F.lit("customer:"), "subject_key"), 256), F.lit(24)))

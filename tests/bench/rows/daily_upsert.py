@@ -12,15 +12,18 @@ import deltalake
 import duckdb
 from delta.tables import DeltaTable
 from deltalake import DeltaTable as DeltaTableFile
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import SparkSession, Window
 from pyspark.sql import functions as F
 
-from affinity.features.cleaning import SAME_EVENT_DAYS, accepted_events, duplicates, judged
+from affinity.features.cleaning import SAME_EVENT_DAYS, few_duplicates
+from affinity.features.grouped import Files
 from affinity.io.platform import Platform
+from affinity.io.sorting import SORTED, Judgement, sorted_out
+from affinity.privacy.columns import customer_id
 from affinity.tables import silver
 from tests.bench.events import OUT
 from tests.bench.harness import Row, Sample, Variant
-from tests.bench.lines import FIRST_DAY, N_DAYS, make_lines
+from tests.bench.lines import FIRST_DAY, N_DAYS, judgement_of, make_lines, read_by_tasks
 from tests.bench.shop_runs import root_in
 
 LATE_DAYS = 40
@@ -37,7 +40,8 @@ def row(n_lines: int = 10_000_000, n_people: int = 200_000, n_runs: int = 3) -> 
         platform = root_in(folder, "days")
         spark = platform.spark
         make_lines(folder / "base", n_lines, n_people)
-        _published(platform, "base", _accepted(spark.read.parquet(str(folder / "base")), None))
+        base = read_by_tasks(spark, folder / "base")
+        _published(platform, "base", base, judgement_of(base, folder / "scratch", "base"))
         for number in range(n_runs + 1):
             _make_batch(folder, number, n_lines, n_people)
         tables = {"affinity": platform.root.table(silver.EVENTS), **{n: folder / n for n in ("merge", "deltalake")}}
@@ -54,8 +58,8 @@ def row(n_lines: int = 10_000_000, n_people: int = 200_000, n_runs: int = 3) -> 
                 name="daily_upsert",
                 doc=f"{n_lines // 100:,} lines, one in twenty up to {LATE_DAYS} days late and some that were sent "
                 f"before, into a Delta table of {n_lines:,} events, partitioned by day: ours looks for ids that came "
-                "before on days nearby and adds files; the peers merge on source and event_id, of lines of which each "
-                "id is taken once.",
+                "before on days nearby and adds files, also, which the peers do not, of what the days add up to; the "
+                "peers merge on source and event_id, of lines of which each id is taken once.",
                 variants=[
                     Variant(name, partial(_batch, folder, tables[table], upsert, []))
                     for name, (table, upsert) in ways.items()
@@ -109,35 +113,36 @@ def _difference(seen: dict[int, Content], first: Content, found: Content) -> str
     return None if expected == found else f"expected {expected}, got {found}"
 
 
-def _accepted(lines: DataFrame, rivals: DataFrame | None) -> DataFrame:
-    are_few = rivals is not None
-    repeated = duplicates(lines, lines.limit(0) if rivals is None else rivals, are_few=are_few)
-    return accepted_events(judged(lines, F.broadcast(repeated)))
-
-
-def _published(platform: Platform, run_id: str, events: DataFrame) -> None:
+def _published(platform: Platform, run_id: str, lines: Files, judgement: Judgement) -> None:
     store = platform.store
-    store.ensure(silver.EVENTS)
-    staged = store.stage(events.withColumn("run_id", F.lit(run_id)), silver.EVENTS, run_id)
+    for spec in SORTED:
+        store.ensure(spec)
+    staged = store.staged_files(sorted_out(lines, judgement, store)[silver.EVENTS], silver.EVENTS)
     store.publish(staged, silver.EVENTS, run_id, [])
 
 
 def _by_days(platform: Platform, batch: Path, number: int) -> None:
-    lines = platform.spark.read.parquet(str(batch))
-    days = {row[0] for row in lines.select("event_date").distinct().collect()}
-    near = {day + timedelta(days=by) for day in days for by in range(-SAME_EVENT_DAYS, SAME_EVENT_DAYS + 1)}
+    lines = platform.spark.read.parquet(str(batch)).persist()
+    n_lines = {row[0]: row[1] for row in lines.groupBy("event_date").count().collect()}
+    near = {day + timedelta(days=by) for day in n_lines for by in range(-SAME_EVENT_DAYS, SAME_EVENT_DAYS + 1)}
     known = platform.store.read(silver.EVENTS, platform.store.version(silver.EVENTS))
     rivals = known.where(F.col("event_date").isin(sorted(near))).withColumn("file_date", F.lit(FIRST_DAY))
-    _published(platform, f"batch-{number}", _accepted(lines, rivals))
+    repeated = batch.with_name(f"{batch.name}-repeated")
+    few_duplicates(lines, rivals).write.parquet(str(repeated))
+    lines.unpersist()
+    run_id = f"batch-{number}"
+    _published(platform, run_id, read_by_tasks(platform.spark, batch), Judgement(repeated, n_lines, run_id, "UTC"))
 
 
 def _by_merge(spark: SparkSession, table: Path, batch: Path, number: int) -> None:
     first = Window.partitionBy("source", "event_id").orderBy("file_date", "file_id", "line_no")
     lines = spark.read.parquet(str(batch)).withColumn("place", F.row_number().over(first)).where("place = 1")
-    accepted = lines.withColumns({"disposition": F.lit("accepted"), "reason": F.lit("-")}).transform(accepted_events)
+    positive = {name: F.abs(name).cast("decimal(18,4)").alias(name) for name in ("quantity", "amount")}
+    made = {**positive, "subject_id": customer_id(F.col("subject_key")), "run_id": F.lit(f"batch-{number}")}
+    accepted = lines.select(*(made.get(name, F.col(name)).alias(name) for name in silver.EVENTS.column_names))
     target = DeltaTable.forPath(spark, str(table)).alias("t")
     merge = target.merge(
-        accepted.withColumn("run_id", F.lit(f"batch-{number}")).alias("s"),
+        accepted.alias("s"),
         "t.source = s.source AND t.event_id = s.event_id",
     )
     merge.whenNotMatchedInsertAll().execute()

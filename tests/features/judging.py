@@ -1,0 +1,39 @@
+"""Lines of bronze as a clean run judges them."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from affinity.features.cleaning import accepted_events, dated, duplicates, few_duplicates, judged
+from affinity.features.grouped import ARRIVED
+from affinity.privacy.columns import customer_id_sql
+from tests.features.days import answered
+
+_ORDER = [("source", "ascending"), ("file_id", "ascending"), ("line_no", "ascending")]
+
+
+def ways(lines: DataFrame, scratch: Path, rivals: DataFrame | None = None) -> Iterator[pa.Table]:
+    """Rows of bronze.events with their dispositions, by each of the ways to find what comes twice."""
+    found = dated(lines)
+    others = found.limit(0) if rivals is None else dated(rivals)
+    there = scratch / uuid.uuid4().hex
+    for repeated in (duplicates(found, others, there / "digests"), few_duplicates(found, others)):
+        folder = scratch / uuid.uuid4().hex
+        repeated.write.parquet(str(folder))
+        yield answered(judged(folder), **{ARRIVED: found.toArrow()})
+
+
+def judgements(lines: DataFrame, scratch: Path, rivals: DataFrame | None = None) -> pa.Table:
+    """The rows of ``ways``, which have to be the same."""
+    by_digests, at_once = (rows.sort_by(_ORDER) for rows in ways(lines, scratch, rivals))
+    assert by_digests.equals(at_once)
+    return by_digests
+
+
+def accepted(rows: pa.Table) -> pa.Table:
+    """Those that are accepted, as silver.events without ``run_id``."""
+    known = f"SELECT *, {customer_id_sql('subject_key')} AS subject_id FROM rows"
+    return answered(accepted_events(f"({known})"), rows=rows)
