@@ -4,9 +4,10 @@ from decimal import Decimal
 import pytest
 from pyspark.sql import functions as F
 
-from affinity.features.customers import customer_features
-from affinity.features.identities import of_customers
-from affinity.tables import gold
+from affinity.features.customers import customer_features, features_of_files
+from affinity.features.grouped import Files
+from affinity.features.identities import known_before, of_customers
+from affinity.tables import gold, silver
 from affinity.tables.customer_features import FEATURES, MEASURES
 from tests.features.days import LATER, at, belonging, contributions, of_themselves
 
@@ -147,6 +148,23 @@ def test_the_future_moves_no_feature(events_of):
 def test_one_shuffle_by_customer_and_no_expand(events_of):
     plan = features_of(events_of({}))._jdf.queryExecution().executedPlan().toString()
     assert (plan.count("hashpartitioning(customer_id"), plan.count("Exchange"), plan.count("Expand")) == (1, 1, 0)
+
+
+def test_tasks_that_read_the_files_make_the_same(spark, events_of, tmp_path):
+    on_days = [
+        {"customer_id": f"c{n % 7}", "event_date": date(2011, 5, 1 + n % 31), "item_id": f"i{n}"} for n in range(90)
+    ]
+    made = contributions(events_of(*on_days), events_of(*on_days[:5], {"event_date": AS_OF}))
+    made.write.partitionBy("event_date").parquet(str(tmp_path / "days"))
+    who = belonging(spark, {"c1": "c0", "c2": "c0"})
+    known_before(who, LATER).write.parquet(str(tmp_path / "who"))
+    paths = [str(path) for path in (tmp_path / "days").rglob("*.parquet")]
+    files = Files(spark, paths, {column.name: column.type for column in silver.SUBJECT_DAILY.columns})
+    found = features_of_files(files, tmp_path / "who", as_of=AS_OF)
+    expected = customer_features(of_customers(made, who, LATER), as_of=AS_OF)
+    assert sorted(found.collect()) == sorted(expected.collect())
+    assert found.count() == 5
+    assert features_of_files(files, tmp_path / "who", as_of=AS_OF, currency="EUR").collect() == []
 
 
 def test_an_order_over_two_days_and_two_subjects_is_one(spark, events_of):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from affinity.features.grouped import ARRIVED, SPEAKS, in_groups
+from affinity.features.grouped import ARRIVED, GROUP, SPEAKS, Files, cut, in_blocks, in_groups, mapped
 
 
 @pytest.fixture(scope="module")
@@ -34,4 +34,47 @@ def test_what_a_statement_says_is_told_and_nothing_of_a_row(rows):
         in_groups(rows, "key", speaking, {"n": "string"}).collect()
     with pytest.raises(Exception, match="Groups could not be computed: ConversionException") as raised:
         in_groups(rows, "key", f"SELECT key::INTEGER AS n FROM {ARRIVED}", {"n": "int"}).collect()
+    assert "k4" not in str(raised.value)
+
+
+@pytest.fixture(scope="module")
+def files(rows, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rows") / "it's"
+    rows.write.parquet(str(folder))
+    return Files(rows.sparkSession, [str(path) for path in folder.glob("*.parquet")], dict(rows.dtypes))
+
+
+@pytest.mark.parametrize("n_groups", [1, 3, 60])
+@pytest.mark.parametrize("way", ["files", "rows"])
+def test_blocks_bring_every_row_of_a_group_to_one_task(request, way, n_groups):
+    number = f"(substr(key, 2)::INTEGER % {n_groups})"
+    blocks = cut(request.getfixturevalue(way), f"SELECT key, n, {number} AS {GROUP} FROM {ARRIVED}")
+    counted = f"SELECT min({number}), max({number}), count(DISTINCT key), count(DISTINCT n) FROM {ARRIVED}"
+    columns = {"least": "int", "most": "int", "n_keys": "bigint", "n_rows": "bigint"}
+    found = sorted(tuple(row) for row in in_blocks(blocks, n_groups, counted, columns).collect())
+    n_keys = [sum(key % n_groups == group for key in range(50)) for group in range(min(n_groups, 50))]
+    assert found == [(group, group, n, 100 * n) for group, n in enumerate(n_keys)]
+
+
+def test_blocks_cross_the_network_once(rows):
+    blocks = cut(rows, f"SELECT n, 0 AS {GROUP} FROM {ARRIVED}")
+    plan = in_blocks(blocks, 1, f"SELECT count(*) FROM {ARRIVED}", {"n": "bigint"})
+    assert plan._jdf.queryExecution().executedPlan().toString().count("Exchange") == 1
+    assert plan.collect()[0].n == 5_000
+
+
+def test_a_column_that_was_added_later_is_null_in_older_files(files):
+    newer = Files(files.spark, files.paths, {**files.columns, "added": "decimal(18,4)"})
+    found = mapped(newer, f"SELECT count(*), count(added) FROM {ARRIVED}", {"n_rows": "bigint", "n_added": "bigint"})
+    assert [sum(column) for column in zip(*found.collect(), strict=True)] == [5_000, 0]
+
+
+def test_no_files_no_rows(files):
+    none = Files(files.spark, [], files.columns)
+    assert mapped(none, f"SELECT n FROM {ARRIVED}", {"n": "bigint"}).collect() == []
+
+
+def test_a_failing_cut_tells_nothing_of_a_row(files):
+    with pytest.raises(Exception, match="Groups could not be computed: ConversionException") as raised:
+        cut(files, f"SELECT key::INTEGER AS n, 0 AS {GROUP} FROM {ARRIVED}").collect()
     assert "k4" not in str(raised.value)

@@ -1,5 +1,6 @@
 """Statements of DuckDB where the rows lie: in Spark's tasks, over whole groups that a shuffle brought together."""
 
+import gc
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -164,6 +165,8 @@ def _in_task(work: Work, unpacked: Callable[[Batches], Any], batches: Batches) -
 
 def _in_files(work: Work, columns: Mapping[str, str], batches: Batches) -> Batches:
     paths = [path for batch in batches for text in batch.column(0).to_pylist() for path in json.loads(text)]
+    if not paths:
+        return
     none = ", ".join(f"NULL::{type_of(kind)} AS {name}" for name, kind in columns.items())
     with _connection() as asked:
         asked.read_parquet(paths, hive_partitioning=True, union_by_name=True).create_view("files")
@@ -176,6 +179,7 @@ def _connection() -> "Iterator[duckdb.DuckDBPyConnection]":
     """DuckDB with one thread; of its errors only the kind is told."""
     import duckdb
 
+    gc.freeze()  # PySpark collects garbage after each task: 60 ms, unless what is there at its begin is left out
     with TemporaryDirectory() as spill, closing(duckdb.connect(config={"threads": 1})) as asked:
         asked.execute(f"SET memory_limit = '{_MEMORY}'")
         asked.execute(f"SET temp_directory = '{spill}'")

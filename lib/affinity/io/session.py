@@ -76,6 +76,8 @@ def _local(config: Config) -> dict[str, str]:
         "spark.driver.memory": config.spark.driver_memory,
         "spark.driver.extraJavaOptions": f"-Xss16m -XX:+UseParallelGC -Dlog4j2.configurationFile={log_settings}",
         "spark.jars": ",".join(str(jar) for jar in jars()),
+        # By TCP a task of Python waits 40 ms for an answer to its first few bytes.
+        "spark.python.unix.domain.socket.enabled": "true",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.driver.host": "127.0.0.1",
