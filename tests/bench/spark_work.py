@@ -1,6 +1,8 @@
 """How much Spark has done so far, from its status store, which is kept with the UI off, too."""
 
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from pyspark.sql import SparkSession
 
@@ -38,11 +40,30 @@ def work_so_far(spark: SparkSession) -> SparkWork:
         n_tasks=sum(one.totalTasks() for one in summaries),
         shuffle_written=sum(one.totalShuffleWrite() for one in summaries),
         shuffle_read=sum(one.totalShuffleRead() for one in summaries),
-        bytes_read=_bytes_read(spark),
+        bytes_read=_bytes_read(spark) + _bytes_read_by_python(),
     )
 
 
 def _bytes_read(spark: SparkSession) -> int:
-    """From files, by the one process there is: Spark's own count takes what is read of memory for input, too."""
+    """From files, by the one JVM there is: Spark's own count takes what is read of memory for input, too."""
     of_files = spark.sparkContext._jvm.org.apache.hadoop.fs.FileSystem.getGlobalStorageStatistics().get("file")
     return int(of_files.getLong("bytesRead") or 0) if of_files is not None else 0
+
+
+def _bytes_read_by_python() -> int:
+    """By the processes in which tasks run Python, modules too; the daemon has what those read that have ended."""
+    found = (_read_by(path) for path in Path("/proc").glob("[0-9]*") if _is_of_tasks(path))
+    return sum(found)
+
+
+def _is_of_tasks(process: Path) -> bool:
+    with suppress(OSError):
+        return b"pyspark.daemon" in (process / "cmdline").read_bytes()
+    return False
+
+
+def _read_by(process: Path) -> int:
+    with suppress(OSError):
+        counts = dict(line.split(": ") for line in (process / "io").read_text().splitlines())
+        return int(counts["rchar"])
+    return 0

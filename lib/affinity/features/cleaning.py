@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from affinity.core.vocabulary import Disposition
-from affinity.features.grouped import ARRIVED, GROUP, Rows, cut, in_blocks, mapped, parquet
+from affinity.features.grouped import ARRIVED, GROUP, Files, Rows, cut, in_blocks, mapped, parquet
 from affinity.tables import bronze
 
 UNREADABLE_DATE = "1970-01-01"
@@ -52,6 +52,16 @@ def duplicates(lines: Rows, rivals: DataFrame, scratch: Path, *, file_ids: Colle
     columns = {name: _TYPES[name] for name in _COMPETING}
     found = [mapped(rows, _those_with(scratch, of_them), columns) for rows, of_them in ways]
     return _not_first(*found)
+
+
+def with_ids(events: Files, ids: Path) -> DataFrame:
+    """The rows of silver.events that have one of some ids, as tasks read both: ``ids`` has source and event_id.
+
+    Columns out: source, file_id, line_no, event_id, event_date.
+    """
+    named = [name for name in _COMPETING if name != "file_date"]
+    found = f"SELECT {', '.join(named)} FROM {ARRIVED} SEMI JOIN {parquet(ids)} USING (source, event_id)"
+    return mapped(events, found, {name: _TYPES[name] for name in named})
 
 
 def few_duplicates(lines: DataFrame, rivals: DataFrame) -> DataFrame:

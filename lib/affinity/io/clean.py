@@ -1,8 +1,10 @@
 """What a clean run does: fresh lines are judged, and the days anew from which something was taken."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -12,7 +14,7 @@ from affinity.core.vocabulary import COUNTING, Disposition, Feed, FileState
 from affinity.features import cleaning, links
 from affinity.features.cleaning import SAME_EVENT_DAYS, UNREADABLE_DATE
 from affinity.features.grouped import Files
-from affinity.io.job import SEEN_AGAIN, TOLD, Inputs
+from affinity.io.job import SEEN_AGAIN, TOLD, Inputs, Outputs
 from affinity.io.kinds import Done, Work
 from affinity.io.landing import replaced_by
 from affinity.io.ops import Row, parse_date
@@ -25,8 +27,8 @@ from affinity.tables import bronze, ops, silver
 from affinity.tables.spec import TableSpec
 
 _FEW_LINES = 1_000_000
+_KNOWN = ("source", "file_id", "line_no", "event_id", "event_date")
 _OF_IDS = (silver.LINKS, silver.IDENTITIES)
-_BY_TASKS = (silver.EVENTS, silver.SUBJECT_DAILY, silver.QUARANTINE)
 
 
 @dataclass(frozen=True)
@@ -69,14 +71,12 @@ class CleanWork(Work):
         pending = {row["file_id"]: row for row in files if row["feed"] == Feed.EVENTS}
         lines = self._lines(pending)
         is_empty = not sum(row["n_rows"] for row in pending.values())
-        outputs = self.transform(self._inputs(lines, files))
+        outputs = Outputs()
         try:
-            written = self._sorted(lines)
-            staged = {spec: self.store.staged_files(written[spec], spec) for spec in SORTED}
-            counts = cleaning.added_up(staged[ops.DISPOSITIONS])
-            self.publication.check({spec: staged[spec] for spec in _BY_TASKS}, empty_allowed=is_empty)
-            tables = {**outputs.tables, ops.DISPOSITIONS: counts}
-            staged |= self.stage(replace(outputs, tables=tables), empty_allowed=is_empty)
+            with ThreadPoolExecutor(1) as beside:  # of a few lines each step waits for the driver, not for the cores
+                of_lines = beside.submit(self._staged_lines, lines, empty_allowed=is_empty)
+                outputs = self.transform(self._inputs(lines, files))
+                staged = self.stage(outputs, empty_allowed=is_empty) | of_lines.result()
         finally:
             for frame in (*outputs.release, lines.fresh):
                 frame.unpersist()
@@ -86,15 +86,23 @@ class CleanWork(Work):
         released = self.publication.release()
         return Done(released, self.publication.rows, metrics, is_recovered=self.publication.is_recovered)
 
+    def _staged_lines(self, lines: _Lines, *, empty_allowed: bool) -> dict[TableSpec, DataFrame]:
+        """Let tasks sort the lines, and audit what they wrote."""
+        written = self._sorted(lines)
+        staged = {spec: self.store.staged_files(written[spec], spec) for spec in SORTED}
+        counts = cleaning.added_up(staged.pop(ops.DISPOSITIONS))
+        self.publication.check(staged, empty_allowed=empty_allowed)
+        return staged | self.stage(Outputs({ops.DISPOSITIONS: counts}), empty_allowed=empty_allowed)
+
     def _sorted(self, lines: _Lines) -> dict[TableSpec, list[Written]]:
         """Let tasks judge the lines and write their rows."""
         root, run_id = self.platform.root, self.plan.run_id
         scratch = root.scratch(run_id)
-        rivals, rows = self._rivals(lines), lines.files or lines.frame
+        rows = lines.files or lines.frame
         if lines.are_few:
-            repeated = cleaning.few_duplicates(lines.frame, rivals)
+            repeated = cleaning.few_duplicates(lines.frame, self._rivals_of_few(lines, scratch / "ids"))
         else:
-            repeated = cleaning.duplicates(rows, rivals, scratch / "digests", file_ids=lines.file_ids)
+            repeated = cleaning.duplicates(rows, self._rivals(lines), scratch / "digests", file_ids=lines.file_ids)
         repeated.write.parquet(str(scratch / "repeated"))
         judgement = Judgement(scratch / "repeated", lines.n_by_day, run_id, root.business_zone, lines.file_ids)
         return sorted_out(rows, judgement, self.store)
@@ -217,8 +225,8 @@ class CleanWork(Work):
     def _of_files(self, rows: Sequence[Row]) -> DataFrame:
         """The lines of these files that count; what lies in bronze by the dates of other files is not opened."""
         lines = cleaning.dated(self.pinned(bronze.EVENTS))
-        if between := _dates_of(rows):
-            lines = lines.where(F.col("file_date").between(*map(F.lit, between)))
+        if dates := _dates_of(rows):
+            lines = lines.where(F.col("file_date").between(F.lit(min(dates)), F.lit(max(dates))))
         return lines_that_count(lines, rows)
 
     def _days_of(self, file_ids: Collection[str]) -> set[date]:
@@ -230,19 +238,19 @@ class CleanWork(Work):
 
     def _known(self, days: Collection[date]) -> DataFrame:
         """Lines that were judged before and may be one event with lines of these days: accepted, or duplicates."""
-        near = _near(days)
-        accepted = self.pinned(silver.EVENTS).where(_is_on(near)).withColumn("is_accepted", F.lit(True))
-        duplicate = self.pinned(silver.QUARANTINE).where(_is_on(near) & (F.col("disposition") == Disposition.DUPLICATE))
-        columns = ("source", "file_id", "line_no", "event_id", "event_date", "is_accepted")
-        all_known = accepted.select(*columns).unionByName(
-            duplicate.withColumn("is_accepted", F.lit(False)).select(*columns)
-        )
-        return all_known.join(F.broadcast(self._file_dates()), on="file_id", how="inner")
+        accepted = self.pinned(silver.EVENTS).where(_is_on(_near(days))).select(*_KNOWN)
+        duplicate = self._duplicates_near(days).withColumn("is_accepted", F.lit(False))
+        return accepted.withColumn("is_accepted", F.lit(True)).unionByName(duplicate).transform(self._with_dates)
 
-    def _file_dates(self) -> DataFrame:
-        """The nominal date of every file that counts or did."""
+    def _duplicates_near(self, days: Collection[date]) -> DataFrame:
+        is_duplicate = F.col("disposition") == Disposition.DUPLICATE
+        return self.pinned(silver.QUARANTINE).where(_is_on(_near(days)) & is_duplicate).select(*_KNOWN)
+
+    def _with_dates(self, rows: DataFrame) -> DataFrame:
+        """Rows with the nominal date of their file, of files that count or did."""
         dates = [(row["file_id"], row["file_date"]) for row in self._of_events()]
-        return self.platform.spark.createDataFrame(dates, "file_id string, file_date date")
+        named = self.platform.spark.createDataFrame(dates, "file_id string, file_date date")
+        return rows.join(F.broadcast(named), on="file_id", how="inner")
 
     def _freed(self, known: DataFrame, gone: Collection[str]) -> set[date]:
         """The days of duplicates of something that goes with its file, be it an event or another duplicate."""
@@ -254,6 +262,15 @@ class CleanWork(Work):
     def _rivals(self, lines: _Lines) -> DataFrame:
         """Lines judged before that compete with those of the run: of days that are not judged anew."""
         return self._known(lines.days).where(~_is_on(lines.anew)).drop("is_accepted")
+
+    def _rivals_of_few(self, lines: _Lines, ids: Path) -> DataFrame:
+        """Those of ``_rivals`` that have an id of the lines, where tasks can find them: the ids are sent to them."""
+        version = self.plan.releases.version(silver.EVENTS)
+        if version is None or lines.anew:
+            return self._rivals(lines)
+        lines.frame.select("source", "event_id").write.parquet(str(ids))
+        found = cleaning.with_ids(self.store.files(silver.EVENTS, version, _near(lines.days)), ids)
+        return found.unionByName(self._duplicates_near(lines.days)).transform(self._with_dates)
 
     def _balances(self, counts: DataFrame, fresh: DataFrame, files: Sequence[Row]) -> list[Row]:
         """Manifest rows of every file with a row among the fresh ones, their dispositions counted over all days; and of
@@ -285,11 +302,11 @@ def _live(manifest: Sequence[Row]) -> list[str]:
     return [row["file_id"] for row in manifest if row["state"] in COUNTING]
 
 
-def _dates_of(files: Collection[Row]) -> tuple[date, date] | None:
-    """The first and the last date by which bronze has the lines of these files; None if that may be any."""
+def _dates_of(files: Collection[Row]) -> set[date] | None:
+    """The dates by which bronze has the lines of these files; None if that may be any."""
     dates = {row["file_date"] for row in files}
     is_moved = any(row["also_seen_as"] for row in files)  # its rows have the date of its first name
-    return (min(dates), max(dates)) if dates and None not in dates and not is_moved else None
+    return dates if dates and None not in dates and not is_moved else None
 
 
 def _counted_by_day(lines: DataFrame) -> dict[date, int]:

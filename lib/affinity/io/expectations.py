@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -14,6 +15,7 @@ from affinity.core.vocabulary import Severity
 from affinity.tables.spec import TableSpec
 
 _CHECK = "check__"
+_ONE_AT_A_TIME = Lock()  # a context is the whole process's
 Expectation = dict[str, Any]
 
 
@@ -102,7 +104,7 @@ def _validate(frame: DataFrame, name: str, expectations: list[Expectation]) -> l
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
-    with _quiet():
+    with _ONE_AT_A_TIME, _quiet():
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
         asset = context.data_sources.add_spark(name="staged", persist=False).add_dataframe_asset(name=name)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -119,8 +119,7 @@ class SliceWork(Work):
         n_customers = sum(pq.read_metadata(path).num_rows for path in customers.glob("*.parquet"))
         if n_customers > _CUSTOMERS_OF_TASKS:
             return None
-        before = (date.min, as_of - timedelta(days=1))
-        return DaysInFiles(self.store.files(silver.SUBJECT_DAILY, version, before), customers)
+        return DaysInFiles(self.store.files(silver.SUBJECT_DAILY, version), customers)
 
     def _cut(self, spec: TableSpec, as_of: date) -> DataFrame:
         """What was known before ``as_of``, and of whom by then; of a gold table the slice itself.

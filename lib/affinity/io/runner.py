@@ -6,9 +6,10 @@ import re
 import shutil
 import time
 import uuid
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from affinity.core.errors import AffinityError, ExitCode, NotYet
+from affinity.core.errors import AffinityError, ExitCode, LeaseHeld, NotYet
 from affinity.core.vocabulary import Status
 from affinity.io.job import Job, Kind
 from affinity.io.leases import leases
@@ -72,15 +73,18 @@ def run_job(platform: Platform, job: Job, request: Request) -> Result:
 
 
 def _run(platform: Platform, job: Job, request: Request, begun: float) -> Result:
-    plan = make_plan(platform, job, request)
-    if plan.status is not None:
-        return _planned(plan, begun)
-    with leases(platform.root, _leased(job), wait_secs=request.wait_secs):
-        plan = make_plan(platform, job, request)  # another run may have ended while we waited
+    with ExitStack() as held:
+        try:
+            held.enter_context(leases(platform.root, _leased(job)))
+        except LeaseHeld:  # is there anything to wait for?
+            plan = make_plan(platform, job, request)
+            if plan.status is not None:
+                return _planned(plan, begun)
+            held.enter_context(leases(platform.root, _leased(job), wait_secs=request.wait_secs))
+        plan = make_plan(platform, job, request)
         if plan.status is not None:
             return _planned(plan, begun)
-        attempt = Attempt(platform, plan)
-        return attempt.run(begun)
+        return Attempt(platform, plan).run(begun)
 
 
 def _leased(job: Job) -> list[TableSpec | ModelSpec]:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -135,7 +135,7 @@ class Store:
             return Path(self.parts_folder(spec, run_id))
         return self._root.staging(run_id, spec).absolute()
 
-    def files(self, spec: TableSpec, version: int, between: tuple[date, date] | None) -> Files:
+    def files(self, spec: TableSpec, version: int, days: Collection[date] | None = None) -> Files:
         """The files of a version, for tasks to read; only those that may have rows of these days, by their slices."""
         home = self._root.table(spec).absolute()
         found = pa.table(DeltaTableFile(str(home), version=version).get_add_actions(flatten=True)).to_pylist()
@@ -144,9 +144,7 @@ class Store:
         paths = [
             str(home / unquote(file["path"]))
             for file in found
-            if between is None
-            or file.get(lowest) is None
-            or (file[lowest] <= between[1] and between[0] <= file[highest])
+            if days is None or file.get(lowest) is None or any(file[lowest] <= day <= file[highest] for day in days)
         ]
         return Files(self._spark, paths, {column.name: column.type for column in spec.columns})
 
