@@ -51,8 +51,9 @@ def row(size: str = "bench", last_days: int = 2) -> Iterator[Row]:
             yield Row(
                 name="increment",
                 doc=f"The simulated shop `{size}`: clean_events over all days but {last_days}, over these, and in "
-                "another root over all. Bytes are what Spark read and what new files of bronze.events, silver.events "
-                "and silver.subject_daily hold, as shares of all bytes of these three, and of the two of silver.",
+                "another root over all. Bytes are what Spark and its Python tasks read and what new files of "
+                "bronze.events, silver.events and silver.subject_daily hold, as shares of all bytes of these three, "
+                "and of the two of silver.",
                 variants=[Variant("affinity", nights)],
                 difference=equal,
                 n_runs=1,
