@@ -5,7 +5,7 @@ from affinity.core.vocabulary import Defect, Feed
 from affinity.features.repeated import numbered
 from affinity.io.entry import main
 from affinity.io.job import Inputs, Job, Kind, Outputs
-from affinity.reading.queries import event_feed
+from affinity.reading.columns import event_feed
 from affinity.reading.verdicts import rejecting
 from affinity.tables import bronze
 

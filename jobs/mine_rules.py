@@ -27,22 +27,21 @@ def transform(inputs: Inputs, settings: MineRules) -> Outputs:
     Raises:
         NotYet: there are too few baskets to tell chance from habit, or no rule reaches the thresholds.
     """
-    start = inputs.cut - timedelta(days=settings.window_days)
     events = without_bots(inputs[silver.EVENTS], inputs[gold.CUSTOMER_FEATURES])
-    found = baskets(events, as_of=inputs.cut, start=start).persist()
+    found = baskets(events, as_of=inputs.cut, start=inputs.cut - timedelta(days=settings.window_days)).persist()
     n_baskets = found.count()
     fpgrowth.check_count(n_baskets, settings)
     model = fpgrowth.fit(found, settings)
     items = current_items(inputs[silver.ITEMS], as_of=inputs.cut)
     rules = fpgrowth.of_goods(fpgrowth.rules(model, n_baskets, settings), items).persist()
-    n_itemsets, n_rules = model.freqItemsets.count(), rules.count()
+    counts = {"n_baskets": n_baskets, "n_itemsets": model.freqItemsets.count(), "n_rules": rules.count()}
     release = (found, rules, model.freqItemsets)
-    if not n_rules:
+    if not counts["n_rules"]:
         for frame in release:
             frame.unpersist()
-        raise NotYet(f"none of {n_itemsets} frequent itemsets of {n_baskets} baskets makes a rule by the thresholds")
-    challenger = Challenger(models.RULES, "n_rules", float(n_rules), baseline=1.0, pipeline=PipelineModel([model]))
-    metrics = {"n_baskets": float(n_baskets), "n_itemsets": float(n_itemsets), "n_rules": float(n_rules)}
+        raise NotYet("none of {n_itemsets} frequent itemsets of {n_baskets} baskets makes a rule".format(**counts))
+    metrics = {name: float(n) for name, n in counts.items()}
+    challenger = Challenger(models.RULES, "n_rules", metrics["n_rules"], baseline=1.0, pipeline=PipelineModel([model]))
     return Outputs({gold.ASSOCIATION_RULES: rules}, challenger, metrics, release=release)
 
 

@@ -1,14 +1,12 @@
 """silver.subject_daily → model propensity: logistic regression, judged on a later cut than it learnt from."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 
 from pydantic import Field
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from affinity.algorithms import logistic_regression as propensity
-from affinity.features.identities import of_customers
-from affinity.features.labels import labelled_customers
+from affinity.features.labels import labelled_people
 from affinity.io.entry import main
 from affinity.io.job import Challenger, Inputs, Job, Kind, Outputs
 from affinity.tables import models, silver
@@ -25,7 +23,8 @@ def transform(inputs: Inputs, settings: TrainPropensity) -> Outputs:
     """Learn two horizons ago, judge one horizon ago beside recency alone, and keep the model of the newest labels."""
     days = settings.horizon_days
     cuts = [inputs.cut - n * timedelta(days=days) for n in (2, 1)]
-    train, test = (_labelled(inputs, cut, days).persist() for cut in cuts)
+    known = (inputs[silver.SUBJECT_DAILY], inputs[silver.IDENTITIES])
+    train, test = (labelled_people(*known, as_of=cut, horizon_days=days).persist() for cut in cuts)
     judged = propensity.apply_labelled(propensity.fit(train, settings), test)
     recency = propensity.apply_labelled(propensity.fit(train, propensity.recency_only(settings)), test)
     base_rate = train.agg(F.mean("label")).collect()[0][0]
@@ -39,13 +38,6 @@ def transform(inputs: Inputs, settings: TrainPropensity) -> Outputs:
         max_drop=settings.max_drop,
     )
     return Outputs(challenger=challenger, metrics=metrics, release=(train, test))
-
-
-def _labelled(inputs: Inputs, cut: date, horizon_days: int) -> DataFrame:
-    """People as they were known at the cut; nothing is to be learnt from programs."""
-    days = inputs[silver.SUBJECT_DAILY].drop("customer_id")
-    of_people = of_customers(days, inputs[silver.IDENTITIES], cut)
-    return labelled_customers(of_people, as_of=cut, horizon_days=horizon_days).where("NOT is_bot")
 
 
 JOB = Job(

@@ -40,9 +40,8 @@ def transform(inputs: Inputs, settings: TrainRecommender) -> Outputs:
         baseline=0.0,
         frames={"items": final.item_factors, "customers": final.customer_factors},
     )
-    return Outputs(
-        challenger=challenger, metrics=metrics, notes={"better": als.better(metrics)}, release=(items, before)
-    )
+    notes = {"better": als.better(metrics)}
+    return Outputs(challenger=challenger, metrics=metrics, notes=notes, release=(items, before))
 
 
 JOB = Job(

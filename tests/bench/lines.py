@@ -14,7 +14,7 @@ from affinity.features.customers import features_of_files
 from affinity.features.daily import contributions
 from affinity.features.grouped import Files
 from affinity.io.platform import Platform
-from affinity.io.sorting import Judgement, Place, by_days, know_events
+from affinity.io.sorting import Destination, Judgement, by_days, know_events
 from affinity.tables import bronze, silver
 
 FIRST_DAY = date(2025, 1, 1)
@@ -96,7 +96,7 @@ def features_of(platform: Platform, lines: Files, scratch: Path) -> DataFrame:
     """From lines to features, by what clean_events and build_features do; silver.events is not written."""
     store, judgement = platform.store, judgement_of(lines, scratch)
     store.ensure(silver.SUBJECT_DAILY)
-    place = Place.of(silver.SUBJECT_DAILY, judgement.run_id, store)
+    place = Destination.of(silver.SUBJECT_DAILY, judgement.run_id, store)
 
     def days(asked: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
         know_events(asked)

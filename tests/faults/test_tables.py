@@ -17,7 +17,7 @@ from affinity.core.vocabulary import Status
 from affinity.io import store
 from affinity.io.digest import spark_digest
 from affinity.io.ops import OpsStore, Row, table_properties
-from affinity.io.sorting import Place
+from affinity.io.sorting import Destination
 from affinity.tables import bronze, ops, silver
 from affinity.tables.ddl import SPEC_VERSION
 from affinity.tables.spec import TableSpec
@@ -251,7 +251,7 @@ def test_a_day_that_is_written_again_is_there_once(shop: Shop) -> None:
     store = shop.platform.store
     for _ in range(2):
         by_day = rows.sort("event_date").select(*silver.EVENTS.column_names).toArrow().to_batches()
-        written = list(Place.of(silver.EVENTS, "again", store).write(iter(by_day)))
+        written = list(Destination.of(silver.EVENTS, "again", store).write(iter(by_day)))
         staged = store.staged_files(written, silver.EVENTS)
         version = store.publish(staged, silver.EVENTS, "again", days)
         assert spark_digest(store.read(silver.EVENTS, version), silver.EVENTS) == digest

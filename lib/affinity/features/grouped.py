@@ -37,7 +37,7 @@ Work = Callable[["duckdb.DuckDBPyConnection"], Batches]
 
 @dataclass(frozen=True)
 class Files:
-    """Files of Parquet as rows that tasks read themselves: a third of what it costs to hand them over from Spark.
+    """Files of Parquet as rows that tasks read themselves, without a row of Spark's.
 
     ``columns`` are name → type of Spark; of a file that was written before a column was added it is null. Of partitions
     the folders tell.

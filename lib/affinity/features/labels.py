@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 
 from affinity.features.customers import customer_features
 from affinity.features.events import within
+from affinity.features.identities import of_customers
 
 
 def with_label(features: DataFrame, days: DataFrame, *, as_of: date, horizon_days: int) -> DataFrame:
@@ -32,3 +33,12 @@ def labelled_customers(contributions: DataFrame, *, as_of: date, horizon_days: i
     """
     features = customer_features(contributions, as_of=as_of)
     return with_label(features, contributions, as_of=as_of, horizon_days=horizon_days)
+
+
+def labelled_people(contributions: DataFrame, identities: DataFrame, *, as_of: date, horizon_days: int) -> DataFrame:
+    """``labelled_customers`` but for programs, of whom nothing is to be learnt; customers as they were known by then.
+
+    Columns in: silver.subject_daily, whose customer_id does not count; silver.identities.
+    """
+    of_people = of_customers(contributions.drop("customer_id"), identities, as_of)
+    return labelled_customers(of_people, as_of=as_of, horizon_days=horizon_days).where("NOT is_bot")

@@ -10,7 +10,9 @@ _CATEGORIES = tuple(f"category_{level}" for level in range(1, MAX_CATEGORIES + 1
 
 
 def item_observations(rows: DataFrame, currency: str | None) -> DataFrame:
-    """The last word on each item and day: ``reading.queries.ITEM_COLUMNS``, source → silver.items without ``run_id``.
+    """The last word on each item and day.
+
+    Columns: ``reading.described_rows.ITEM_COLUMNS``, source → silver.items without ``run_id``.
 
     Of statements of one time that of the greater file digest holds, and of a file the later line. ``currency`` is that
     of all prices.
@@ -21,7 +23,10 @@ def item_observations(rows: DataFrame, currency: str | None) -> DataFrame:
 
 
 def customer_observations(rows: DataFrame) -> DataFrame:
-    """Likewise of customers: ``reading.queries.CUSTOMER_COLUMNS`` and source → silver.customers without ``run_id``."""
+    """Likewise of customers.
+
+    Columns: ``reading.described_rows.CUSTOMER_COLUMNS`` and source → silver.customers without ``run_id``.
+    """
     last = _last_of_day(rows, ("source", "subject_key"), ("subject_kind", "country", "tier", "linked"))
     return last.withColumn("subject_id", customer_id(F.col("subject_key")))
 

@@ -22,7 +22,7 @@ from affinity.io.plan import SETTINGS_BEFORE
 from affinity.io.readings import lines_that_count, of_files
 from affinity.io.session import remove_checkpoints
 from affinity.io.sorting import SORTED, Judgement, sorted_out
-from affinity.io.store import Written
+from affinity.io.store import StagedFile
 from affinity.tables import bronze, ops, silver
 from affinity.tables.spec import TableSpec
 
@@ -94,7 +94,7 @@ class CleanWork(Work):
         self.publication.check(staged, empty_allowed=empty_allowed)
         return staged | self.stage(Outputs({ops.DISPOSITIONS: counts}), empty_allowed=empty_allowed)
 
-    def _sorted(self, lines: _Lines) -> dict[TableSpec, list[Written]]:
+    def _sorted(self, lines: _Lines) -> dict[TableSpec, list[StagedFile]]:
         """Let tasks judge the lines and write their rows."""
         root, run_id = self.platform.root, self.plan.run_id
         scratch = root.scratch(run_id)

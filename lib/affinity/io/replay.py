@@ -17,8 +17,8 @@ from affinity.io.kinds import Done
 from affinity.io.ops import Row, to_json
 from affinity.io.quarantine import ReplaySettings
 from affinity.io.readings import lines_that_count
+from affinity.reading.columns import event_feed
 from affinity.reading.parts import Part
-from affinity.reading.queries import event_feed
 from affinity.reading.verdicts import rejecting
 from affinity.tables import bronze
 

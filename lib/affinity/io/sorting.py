@@ -16,8 +16,9 @@ from affinity.core.vocabulary import Disposition
 from affinity.features.cleaning import accepted_events, disposition_counts, judged, rejected_rows
 from affinity.features.daily import contributions
 from affinity.features.grouped import ARRIVED, GROUP, Rows, Work, cut, in_blocks
-from affinity.io.store import Store, Written
+from affinity.io.store import StagedFile, Store
 from affinity.privacy.columns import customer_id_sql
+from affinity.reading.parts import repeated_columns
 from affinity.tables import ops, silver
 from affinity.tables.spec import TableSpec
 
@@ -30,7 +31,6 @@ _SAID = ("order_id", "item_id", "quantity", "unit_price", "amount", "currency", 
 _OF_REJECTED = ("column_name", "expected", "got", "payload")
 _GROUP_LINES = (50_000, 400_000)
 _BATCH_ROWS = 100_000
-_ALL_DIFFERENT = ("event_id", "line_no", "payload", "order_keys", "session_starts", "session_ends")
 _REPORT = {"table_name": "string", "event_date": "date", "path": "string", "n_bytes": "bigint", "n_rows": "bigint"}
 _REPORTED = pa.schema(
     [
@@ -58,7 +58,7 @@ class Judgement:
     file_ids: Collection[str] | None = None
 
 
-def sorted_out(lines: Rows, judgement: Judgement, store: Store) -> dict[TableSpec, list[Written]]:
+def sorted_out(lines: Rows, judgement: Judgement, store: Store) -> dict[TableSpec, list[StagedFile]]:
     """Write the rows of ``SORTED`` that lines of bronze.events make, and tell of the files.
 
     One shuffle, by day: a task has some days, or, of a day of many lines, some subjects. Of ops.dispositions a key may
@@ -66,13 +66,13 @@ def sorted_out(lines: Rows, judgement: Judgement, store: Store) -> dict[TableSpe
     """
     if not judgement.n_lines:
         return {spec: [] for spec in SORTED}
-    places = {spec.full_name: Place.of(spec, judgement.run_id, store) for spec in SORTED}
+    places = {spec.full_name: Destination.of(spec, judgement.run_id, store) for spec in SORTED}
     sorter = _Sorter(places, judgement.run_id, judgement.zone)
     told = by_days(lines, judgement, sorter, _REPORT, store.n_cores).collect()
-    found: dict[TableSpec, list[Written]] = {spec: [] for spec in SORTED}
+    found: dict[TableSpec, list[StagedFile]] = {spec: [] for spec in SORTED}
     by_name = {spec.full_name: spec for spec in SORTED}
     for row in told:
-        found[by_name[row["table_name"]]].append(Written(*row[1:]))
+        found[by_name[row["table_name"]]].append(StagedFile(*row[1:]))
     return found
 
 
@@ -116,7 +116,7 @@ def _cut(judgement: Judgement, groups: str) -> str:
 
 
 @dataclass(frozen=True)
-class Place:
+class Destination:
     """Where tasks write the rows of a table, and as what; a folder of this try alone."""
 
     folder: Path
@@ -124,14 +124,14 @@ class Place:
     is_by_day: bool
 
     @staticmethod
-    def of(spec: TableSpec, run_id: str, store: Store) -> "Place":
+    def of(spec: TableSpec, run_id: str, store: Store) -> "Destination":
         """The place of a table, in which no file is yet."""
         folder = store.folder_of(spec, run_id) / uuid.uuid4().hex
         names = [name for name in spec.column_names if name not in spec.partition_by]
         schema = store.part_schema(spec)
-        return Place(folder, pa.schema([schema.field(name) for name in names]), bool(spec.partition_by))
+        return Destination(folder, pa.schema([schema.field(name) for name in names]), bool(spec.partition_by))
 
-    def write(self, batches: Iterator[pa.RecordBatch]) -> Iterator[Written]:
+    def write(self, batches: Iterator[pa.RecordBatch]) -> Iterator[StagedFile]:
         """Write rows as one file, or, by day as they come, as one of each."""
         writer: _Writer | None = None
         for day, rows in _by_day(batches) if self.is_by_day else ((None, batch) for batch in batches):
@@ -155,29 +155,28 @@ def _by_day(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[date, pa.Record
 class _Writer:
     """One new file; a second try of a task writes another."""
 
-    def __init__(self, place: Place, day: date | None) -> None:
+    def __init__(self, place: Destination, day: date | None) -> None:
         self.day, self._schema, self._n_rows = day, place.schema, 0
         folder = place.folder / f"event_date={day}" if day else place.folder
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / f"part-{uuid.uuid4().hex}.parquet"
-        again = [column for column in self._schema if column.name not in _ALL_DIFFERENT]
-        named = [f"{c.name}.list.element" if pa.types.is_list(c.type) else c.name for c in again]
+        named = repeated_columns(self._schema)
         self._writer = pq.ParquetWriter(self._path, self._schema, compression="snappy", use_dictionary=named)
 
     def add(self, rows: pa.RecordBatch) -> None:
         self._writer.write_table(pa.Table.from_batches([rows]).select(self._schema.names).cast(self._schema))
         self._n_rows += len(rows)
 
-    def closed(self) -> Written:
+    def closed(self) -> StagedFile:
         self._writer.close()
-        return Written(self.day, str(self._path), self._path.stat().st_size, self._n_rows)
+        return StagedFile(self.day, str(self._path), self._path.stat().st_size, self._n_rows)
 
 
 @dataclass(frozen=True)
 class _Sorter:
     """What a task does with the lines of its days."""
 
-    places: Mapping[str, Place]
+    places: Mapping[str, Destination]
     run_id: str
     zone: str
 
@@ -187,8 +186,8 @@ class _Sorter:
         statements = {
             silver.QUARANTINE: rejected_rows(ARRIVED),
             ops.DISPOSITIONS: disposition_counts(ARRIVED),
-            silver.EVENTS: "SELECT * FROM events ORDER BY event_date, subject_id, event_ts",
-            silver.SUBJECT_DAILY: f"SELECT * FROM ({days}) ORDER BY event_date, subject_id",
+            silver.EVENTS: _ordered("events", silver.EVENTS),
+            silver.SUBJECT_DAILY: _ordered(f"({days})", silver.SUBJECT_DAILY),
         }
         for spec, rows in statements.items():
             stamped = asked.sql(f"SELECT *, '{self.run_id}' AS run_id FROM ({rows})")
@@ -197,3 +196,8 @@ class _Sorter:
                 for file in self.places[spec.full_name].write(stamped.to_arrow_reader(_BATCH_ROWS))
             ]
             yield pa.RecordBatch.from_pylist(written, _REPORTED)
+
+
+def _ordered(rows: str, spec: TableSpec) -> str:
+    """Rows by day and, within it, as the table wants them."""
+    return f"SELECT * FROM {rows} ORDER BY {', '.join((*spec.partition_by, *spec.sorted_by))}"

@@ -9,7 +9,7 @@ from affinity.core.vocabulary import Feed
 from affinity.io.answers import text_of
 from affinity.privacy.masks import masked
 from affinity.privacy.tokens import canonical
-from affinity.reading.queries import CATEGORIES
+from affinity.reading.described_rows import CATEGORIES
 from affinity.reading.verdicts import whole_line
 
 _SHOWN = 60

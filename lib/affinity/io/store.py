@@ -34,7 +34,7 @@ COMMIT_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 
 
 @dataclass(frozen=True)
-class Written:
+class StagedFile:
     """A file that a task wrote; ``event_date`` where its rows are those of one day."""
 
     event_date: date | None
@@ -49,7 +49,7 @@ class Store:
     def __init__(self, spark: SparkSession, root: Root) -> None:
         self._spark = spark
         self._root = root
-        self._staged: dict[TableSpec, Sequence[Written]] = {}
+        self._staged: dict[TableSpec, Sequence[StagedFile]] = {}
 
     @property
     def n_cores(self) -> int:
@@ -119,7 +119,7 @@ class Store:
         conform(frame, spec).write.mode("overwrite").parquet(str(path))
         return self._spark.read.schema(ddl.frame_schema(spec)).parquet(str(path))
 
-    def staged_files(self, files: Sequence[Written], spec: TableSpec) -> DataFrame:
+    def staged_files(self, files: Sequence[StagedFile], spec: TableSpec) -> DataFrame:
         """Rows that tasks wrote as files below ``folder_of``; those of days that are partitions stay where they are."""
         self._staged[spec] = files
         reader = self._spark.read.schema(ddl.frame_schema(spec))

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 _DAYS = ("file_date", "event_date")
-_ALL_DIFFERENT = ("event_id", "line_no", "payload")
+_ALL_DIFFERENT = ("event_id", "line_no", "payload", "order_keys", "session_starts", "session_ends")
 
 
 @dataclass
@@ -66,7 +66,7 @@ def write(tables: Iterable[pa.Table], folder: str, schema: pa.Schema) -> Part | 
         for table in tables:
             if writer is None:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                writer = pq.ParquetWriter(path, schema, compression="snappy", use_dictionary=_repeated(schema))
+                writer = pq.ParquetWriter(path, schema, compression="snappy", use_dictionary=repeated_columns(schema))
             writer.write_table(table.select(schema.names).cast(schema))
             n_rows += len(table)
             _tally(table, tallies)
@@ -80,7 +80,7 @@ def write(tables: Iterable[pa.Table], folder: str, schema: pa.Schema) -> Part | 
     return Part(str(path), path.stat().st_size, _stats(n_rows, days), n_rows, dict(tallies))
 
 
-def _repeated(schema: pa.Schema) -> list[str]:
+def repeated_columns(schema: pa.Schema) -> list[str]:
     """The columns whose values come again, so that a dictionary of them is worth while."""
     names = [field.name for field in schema if field.name not in _ALL_DIFFERENT]
     return [f"{name}.list.element" if pa.types.is_list(schema.field(name).type) else name for name in names]
