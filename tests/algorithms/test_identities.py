@@ -1,12 +1,14 @@
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import date
 from hashlib import sha256
 
 import pytest
 
+from affinity.algorithms import identity_updates
 from affinity.algorithms.identities import IdentityRules, naive, resolved
-from affinity.algorithms.identity_updates import region, updated
+from affinity.algorithms.identity_updates import SAMPLE, updated
+from affinity.features.known_ids import Identity, Link
 
 LINKS = "subject_key string, subject_kind string, other_key string, other_kind string, first_date date"
 ROWS = (
@@ -15,6 +17,7 @@ ROWS = (
 )
 KINDS = {"a": "account", "u": "customer", "c": "cookie", "d": "device"}
 RULES = IdentityRules(max_degree=3, max_anchors=3)
+MOST_LOOKS = 25
 
 
 def link(one, other, day=1):
@@ -196,17 +199,48 @@ def frame_of(spark):
     return lambda rows, schema: spark.createDataFrame(list(rows), schema).localCheckpoint()
 
 
-@pytest.fixture
-def after(frame_of):
+class Told:
+    """Links and rows, looked up one by one; counts how often."""
+
+    def __init__(self, links, rows):
+        self.n_asked = 0
+        self.rows = [Identity(*row) for row in rows]
+        self.sides = [Link(*link) for link in links]
+        self.sides += [Link(two, kind, one, own, day) for one, own, two, kind, day in self.sides if one != two]
+
+    def _those(self, rows, by, values):
+        self.n_asked += 1
+        return [row for row in rows if getattr(row, by) in values]
+
+    def identities_of(self, keys):
+        return self._those(self.rows, "subject_key", keys)
+
+    def members_of(self, customers):
+        return self._those(self.rows, "customer_id", customers)
+
+    def links_of(self, keys, *, most=None):
+        found = self._those(self.sides, "subject_key", keys)
+        met = Counter()
+        for side in found:
+            met[side.subject_key] += 1
+            if most is None or met[side.subject_key] <= most:
+                yield side
+
+    def met(self, keys, kinds):
+        return {side.subject_key for side in self._those(self.sides, "subject_key", keys) if side.other_kind in kinds}
+
+
+def changed_by(fresh, told, rules):
+    return {row.subject_key: tuple(row) for row in updated([Link(*link) for link in fresh], told, rules)}
+
+
+def after(state, fresh, known, rules):
     """The current rows, as updated by a batch; every row that came was new or differed."""
-
-    def update(state, fresh, known, rules):
-        frames = frame_of(fresh, LINKS), frame_of(known, LINKS), frame_of(state.values(), ROWS)
-        changes = by_key(updated(*frames, rules))
-        assert [key for key, row in changes.items() if state.get(key) == row] == []
-        return state | changes
-
-    return update
+    told = Told(known, state.values())
+    changes = changed_by(fresh, told, rules)
+    assert [key for key, row in changes.items() if state.get(key) == row] == []
+    assert told.n_asked <= MOST_LOOKS
+    return state | changes
 
 
 def draw_batches(seed, n_batches):
@@ -217,25 +251,24 @@ def draw_batches(seed, n_batches):
     return batches
 
 
-def test_batch_by_batch_is_all_at_once(frame_of, after):
-    rules = IdentityRules(max_degree=2, max_anchors=3)
-    known, *batches = draw_batches(1, 3)
-    state = by_key(resolved(frame_of(known, LINKS), rules))
-    assert state == oracle(known, rules)
-    for batch in batches:
-        known = known + batch
+@pytest.mark.parametrize("sample", [1, 3, SAMPLE])
+@pytest.mark.parametrize("seed", range(8))
+def test_batch_by_batch_is_all_at_once(monkeypatch, seed, sample):
+    monkeypatch.setattr(identity_updates, "SAMPLE", sample)
+    rules = IdentityRules(max_degree=1 + seed % 3, max_anchors=2 + seed % 2, max_people=1 + seed % 2)
+    known, state = [], {}
+    for batch in draw_batches(seed, 4):
         state = after(state, batch, known, rules)
+        known = known + batch
         assert state == oracle(known, rules)
     assert sum(row[5] for row in state.values()) > 20
     assert sum(row[6] for row in state.values()) > 20
 
 
-def test_batches_from_the_first_link_on(frame_of, after):
-    rules = IdentityRules(max_degree=1, max_anchors=2, max_people=2)
-    first, second = draw_batches(2, 2)
-    state = after({}, first, first, rules)
-    assert state == oracle(first, rules)
-    assert after(state, second, first + second, rules) == oracle(first + second, rules)
+def test_all_at_once(frame_of):
+    rules = IdentityRules(max_degree=2, max_anchors=3)
+    (links,) = draw_batches(1, 1)
+    assert by_key(resolved(frame_of(links, LINKS), rules)) == oracle(links, rules)
 
 
 # World: what was known, what is fresh, whose rows change.
@@ -264,28 +297,20 @@ NEWS = {
 }
 
 
-@pytest.fixture(scope="module")
-def news(spark):
-    def links(position):
-        return [
-            link(f"{one}.{world}", f"{other}.{world}", day)
-            for world, told in NEWS.items()
-            for one, other, day in told[position]
-        ]
-
-    frames = [
-        spark.createDataFrame(rows, LINKS).localCheckpoint() for rows in (links(0), links(1), links(0) + links(1))
+def told_of(position, worlds=NEWS):
+    return [
+        link(f"{one}.{world}", f"{other}.{world}", day) for world in worlds for one, other, day in NEWS[world][position]
     ]
-    return frames, by_key(resolved(frames[0], RULES))
 
 
-def test_news_change_these_rows_and_no_others(spark, news):
-    (_, fresh, links), before = news
-    changes = by_key(updated(fresh, links, spark.createDataFrame(list(before.values()), ROWS), RULES))
+def test_news_change_these_rows_and_no_others():
+    known, fresh = told_of(0), told_of(1)
+    before = oracle(known, RULES)
+    changes = changed_by(fresh, Told(known, before.values()), RULES)
     told = {world: {key.partition(".")[0] for key in changes if key.endswith(f".{world}")} for world in NEWS}
     assert told == {world: changed for world, (_, _, changed) in NEWS.items()}
     after = before | changes
-    assert after == oracle([tuple(row) for row in links.collect()], RULES)
+    assert after == oracle(known + fresh, RULES)
     assert customers(before, "parted") == {"c1": {"c1", "c2", "c3"}}
     assert customers(after, "parted") == {"c1": {"c1"}, "c3": {"c3"}, "a1": {"a1", "c2"}}
     assert customers(after, "unshared") == {"a1": {"a1", "a2", "c1"}}
@@ -293,14 +318,30 @@ def test_news_change_these_rows_and_no_others(spark, news):
     assert marked(after, "capped", 6) == {"a1", "a2", "a3", "a4", "a5"}
 
 
-def test_the_region_leaves_out_what_cannot_change(spark, news):
-    (_, fresh, links), before = news
-    around = region(fresh, links, spark.createDataFrame(list(before.values()), ROWS), RULES).collect()
-    kept = defaultdict(set)
-    for row in around:
-        one, world = row.subject_key.split(".")
-        kept[world].add(tuple(sorted((one, row.other_key.partition(".")[0]))))
-    assert "quiet" not in kept
-    assert kept["till"] == {("a5", "c1")}
-    assert kept["split"] == {("a1", "c1"), ("a1", "d1"), ("a2", "c1")}
-    assert kept["repeated"] == {("a1", "c1"), ("c1", "d1")}
+class Sampled(Told):
+    """Remembers of whom all links were asked for."""
+
+    def __init__(self, links, rows):
+        super().__init__(links, rows)
+        self.whole = set()
+
+    def links_of(self, keys, *, most=None):
+        self.whole |= set() if most else set(keys)
+        return super().links_of(keys, most=most)
+
+
+@pytest.mark.parametrize(
+    ("world", "looked_at"),
+    [
+        ("till", {"a5"}),
+        ("split", {"c1", "a2"}),
+        ("repeated", {"a1", "c1"}),
+        ("quiet", set()),
+        ("earlier", {"a1", "a2", "c1"}),
+    ],
+)
+def test_no_more_is_looked_at_than_may_change(world, looked_at):
+    known, fresh = told_of(0, [world]), told_of(1, [world])
+    told = Sampled(known, oracle(known, RULES).values())
+    changed_by(fresh, told, RULES)
+    assert {key.partition(".")[0] for key in told.whole} == looked_at

@@ -1,6 +1,7 @@
 """Lines of bronze for measuring what comes after: people who come back, in sessions, and some lines sent twice."""
 
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -9,7 +10,7 @@ import duckdb
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
-from affinity.features.cleaning import duplicates
+from affinity.features.cleaning import counted_by_day, duplicates
 from affinity.features.customers import features_of_files
 from affinity.features.daily import contributions
 from affinity.features.grouped import Files
@@ -85,10 +86,11 @@ def read_by_tasks(spark: SparkSession, *folders: Path) -> Files:
 
 def judgement_of(lines: Files, scratch: Path, run_id: str = "bench") -> Judgement:
     """How all lines are judged, as clean_events does it where none was judged before."""
-    frame = lines.spark.read.parquet(*lines.paths)
     at = scratch / uuid.uuid4().hex
-    duplicates(lines, frame.limit(0), at / "digests").write.parquet(str(at / "repeated"))
-    n_lines = {row[0]: row[1] for row in frame.groupBy("event_date").count().collect()}
+    duplicates(lines, [], at / "digests", are_few=False).write.parquet(str(at / "repeated"))
+    n_lines: Counter[date] = Counter()
+    for day, n_rows in counted_by_day(lines).collect():
+        n_lines[day] += n_rows
     return Judgement(at / "repeated", n_lines, run_id, "UTC")
 
 

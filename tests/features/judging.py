@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
-from affinity.features.cleaning import accepted_events, dated, duplicates, few_duplicates, judged
+from affinity.features.cleaning import Rivals, accepted_events, dated, duplicates, judged
 from affinity.features.grouped import ARRIVED
 from affinity.privacy.columns import customer_id_sql
 from tests.features.days import answered
@@ -18,12 +19,21 @@ _ORDER = [("source", "ascending"), ("file_id", "ascending"), ("line_no", "ascend
 def ways(lines: DataFrame, scratch: Path, rivals: DataFrame | None = None) -> Iterator[pa.Table]:
     """Rows of bronze.events with their dispositions, by each of the ways to find what comes twice."""
     found = dated(lines)
-    others = found.limit(0) if rivals is None else dated(rivals)
     there = scratch / uuid.uuid4().hex
-    for repeated in (duplicates(found, others, there / "digests"), few_duplicates(found, others)):
+    others = rivals_of(dated(rivals), there) if rivals is not None else []
+    for name, are_few in (("by digests", False), ("at once", True)):
+        repeated = duplicates(found, others, there / name, are_few=are_few)
         folder = scratch / uuid.uuid4().hex
         repeated.write.parquet(str(folder))
         yield answered(judged(folder), **{ARRIVED: found.toArrow()})
+
+
+def rivals_of(rows: DataFrame, scratch: Path) -> list[Rivals]:
+    """Lines as rows that were accepted before, and the dates of their files: those of one date are one file's."""
+    dates = scratch / "dates"
+    rows = rows.withColumn("file_id", F.concat("file_id", F.coalesce(F.col("file_date").cast("string"), F.lit(""))))
+    rows.select("file_id", "file_date").distinct().write.parquet(str(dates))
+    return [Rivals(rows.drop("file_date"), dates)]
 
 
 def judgements(lines: DataFrame, scratch: Path, rivals: DataFrame | None = None) -> pa.Table:

@@ -1,7 +1,12 @@
 """Statements over whole groups, in Spark's tasks."""
 
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
 import pytest
 
+from affinity.features import grouped
 from affinity.features.grouped import ARRIVED, GROUP, SPEAKS, Files, cut, in_blocks, in_groups, mapped
 
 
@@ -78,3 +83,31 @@ def test_a_failing_cut_tells_nothing_of_a_row(files):
     with pytest.raises(Exception, match="Groups could not be computed: ConversionException") as raised:
         cut(files, f"SELECT key::INTEGER AS n, 0 AS {GROUP} FROM {ARRIVED}").collect()
     assert "k4" not in str(raised.value)
+
+
+@pytest.mark.parametrize("most_bytes", [1, 1 << 20])
+def test_few_rows_are_looked_up_here_and_by_tasks(files, monkeypatch, most_bytes):
+    monkeypatch.setattr(grouped, "_TASK_BYTES", most_bytes)
+    columns = {"key": "string", "least": "bigint", "day": "date"}
+    statement = f"SELECT key, min(n), DATE '2026-01-02' FROM {ARRIVED} WHERE key IN ('k1', 'k2') GROUP BY key"
+    found = grouped.looked_up(files, statement, columns)
+    rows = {key: (least, day) for key, least, day in zip(*(column.to_pylist() for column in found), strict=True)}
+    assert found.column_names == list(columns)
+    assert {key: min(value for name, value in rows.items() if name == key) for key in rows} == rows
+    assert {day for _, day in rows.values()} == {date(2026, 1, 2)}
+    assert set(rows) == {"k1", "k2"}
+    nothing = grouped.looked_up(replace(files, paths=[]), statement, columns)
+    assert (nothing.num_rows, nothing.schema) == (0, found.schema)
+
+
+@pytest.mark.parametrize("most_bytes", [1, 1 << 20])
+def test_a_damaged_file_is_told(files, monkeypatch, tmp_path, most_bytes):
+    monkeypatch.setattr(grouped, "_TASK_BYTES", most_bytes)
+    bad = tmp_path / "bad.parquet"
+    content = bytearray(Path(files.paths[0]).read_bytes())
+    content[4:200] = bytes(byte ^ 255 for byte in content[4:200])
+    bad.write_bytes(content)
+    with pytest.raises(Exception, match=f"{grouped.UNREADABLE}{bad}"):
+        grouped.looked_up(
+            replace(files, paths=[*files.paths, str(bad)]), f"SELECT key, n FROM {ARRIVED}", dict(files.columns)
+        )

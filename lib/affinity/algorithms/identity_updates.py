@@ -1,259 +1,299 @@
-"""Who is who after new links: only what they can change is resolved again.
+"""Who is who after few new links: only what they can change is looked up, and resolved again in one process.
 
 Links are only ever added: where some were removed, or the rules were changed, ``resolved`` takes all links anew.
-
-What can change is looked for among digests of keys, eight bytes each, which are kept for the time: a look at all links
-costs as little as that. Two keys of one digest would be looked at together, which changes no row.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from datetime import date
+from typing import NamedTuple, Protocol
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from affinity.algorithms.identities import IdentityRules
+from affinity.features.known_ids import Identity, Link
+from affinity.privacy.tokens import customer_id_of
 
-from affinity.algorithms.identities import IdentityRules, is_met, is_unowned, resolved, sides, without_met
-from affinity.algorithms.materialize import counted, materialized
-
-_FEW_KEYS = 100_000  # some megabytes on each executor
-
-
-@dataclass(frozen=True)
-class _Keys:
-    """Digests of keys as they are, some twice: Spark would take them to be as many as what they were sifted from."""
-
-    frame: DataFrame
-    are_few: bool
-
-    def named(self, name: str) -> DataFrame:
-        """The keys under a name, for the right side of a join: few are sent to every task, and no link is shuffled."""
-        keys = self.frame.select(F.col("key").alias(name))
-        return F.broadcast(keys) if self.are_few else keys
+SAMPLE = 1000
+"""How many links of a shared id are looked at before all of them are."""
 
 
-@dataclass(frozen=True)
+class Known(Protocol):
+    """What was known before the new links. Each call looks through everything: callers ask for many keys at once."""
+
+    def identities_of(self, keys: Collection[str]) -> Iterable[Identity]:
+        """The current rows of these ids."""
+
+    def members_of(self, customers: Collection[str]) -> Iterable[Identity]:
+        """The current rows of all ids of these customers."""
+
+    def links_of(self, keys: Collection[str], *, most: int | None = None) -> Iterable[Link]:
+        """The links in which they are the subject, from both sides; of each key any ``most`` or more, if there are."""
+
+    def met(self, keys: Collection[str], kinds: Collection[str]) -> Collection[str]:
+        """Those of the keys that were seen with an id of one of the kinds."""
+
+
+def updated(fresh: Iterable[Link], known: Known, rules: IdentityRules) -> list[Identity]:
+    """List the rows of ``resolved`` that are new, or differ from the current ones, when ``fresh`` links arrived.
+
+    ``fresh`` come in any direction; what is ``known`` are the links before and the rows of ``resolved`` for them, by
+    the same rules. Looks up a dozen times, however many links there are; what it keeps grows with the links of the
+    persons concerned.
+    """
+    graph = _Graph(fresh, known, rules)
+    anchors = graph.anchors_of(key for key in graph.fresh if graph.is_anchor(key))
+    others = graph.groups_of(_seeds(graph))
+    graph.look_at(anchors)
+    suspects = others | {key for anchor in anchors for key in graph.around(anchor) if not graph.is_anchor(key)}
+    again = anchors | (suspects - _still_shared(suspects, anchors, graph))
+    return [row for row in _resolved(again, graph) if row != graph.row(row.subject_key)]
+
+
 class _Graph:
-    """What is known, by digests of keys and customers.
+    """The neighbourhood of fresh links, as far as it was looked at."""
 
-    ``now`` and ``seen`` are the sides of fresh and of all links: key, other, first_date, is_anchor, is_other_anchor.
-    ``known`` are the ids as they are: key, customer, is_anchor, is_shared, is_capped.
+    def __init__(self, fresh: Iterable[Link], known: Known, rules: IdentityRules) -> None:
+        self.rules = rules
+        self.fresh: dict[str, dict[str, date]] = defaultdict(dict)
+        self._known = known
+        self._kinds: dict[str, str] = {}
+        self._rows: dict[str, Identity | None] = {}
+        self._members: dict[str, list[Identity]] = {}
+        self._around: dict[str, dict[str, date]] = {}
+        self._met: dict[str, bool] = {}
+        for one, one_kind, other, other_kind, first_date in fresh:
+            self._kinds |= {one: one_kind, other: other_kind}
+            _note(self.fresh[one], other, first_date)
+            _note(self.fresh[other], one, first_date)
+
+    def kind(self, key: str) -> str:
+        """The kind of an id that was come by."""
+        return self._kinds[key]
+
+    def is_anchor(self, key: str) -> bool:
+        """Whether an id that was come by stands for one person."""
+        return self._kinds[key] in self.rules.anchor_kinds
+
+    def row(self, key: str) -> Identity | None:
+        """The current row of an id; None where it is new."""
+        self.look_up([key])
+        return self._rows[key]
+
+    def look_up(self, keys: Iterable[str]) -> None:
+        """Come to know the rows of these ids."""
+        if missing := set(keys) - self._rows.keys():
+            self._take(self._known.identities_of(missing))
+            self._rows |= dict.fromkeys(missing - self._rows.keys())
+
+    def look_at(self, keys: Iterable[str]) -> None:
+        """Come to know the links of these ids."""
+        if missing := set(keys) - self._around.keys():
+            self._around |= {key: dict(self.fresh.get(key, {})) for key in missing}
+            for key, _, other, kind, first_date in self._known.links_of(missing):
+                self._kinds[other] = kind
+                _note(self._around[key], other, first_date)
+
+    def around(self, key: str) -> Mapping[str, date]:
+        """The ids that an id was seen with, and when first; one that was looked at."""
+        return self._around[key]
+
+    def are_met(self, keys: Iterable[str]) -> set[str]:
+        """Those of the ids, of which none is an anchor, that were ever seen with one."""
+        asked = set(keys)
+        if missing := asked - self._met.keys():
+            found = self._known.met(missing, self.rules.anchor_kinds)
+            self._met |= {key: key in found or self.is_met_now(key) for key in missing}
+        return {key for key in asked if self._met[key]}
+
+    def is_met_now(self, key: str) -> bool:
+        """Whether a fresh link shows an id with an anchor."""
+        return any(self.is_anchor(other) for other in self.fresh.get(key, ()))
+
+    def met_before(self, keys: Collection[str]) -> Collection[str]:
+        """Those of the ids that were seen with an anchor before."""
+        return self._known.met(keys, self.rules.anchor_kinds) if keys else ()
+
+    def sampled(self, keys: Collection[str]) -> dict[str, dict[str, date]]:
+        """Some of the ids that each was seen with."""
+        found = {key: dict(self.fresh.get(key, {})) for key in keys}
+        for key, _, other, kind, first_date in self._known.links_of(keys, most=SAMPLE) if keys else ():
+            self._kinds[other] = kind
+            _note(found[key], other, first_date)
+        return found
+
+    def anchors_of(self, keys: Iterable[str]) -> set[str]:
+        """Anchors with all those of the same customer. One that was capped stays so, and is left out."""
+        named = set(keys)
+        self.look_up(self.fresh)
+        mine = {key for key in named if not ((row := self.row(key)) and row.is_capped)}
+        return mine | {row.subject_key for row in self._of_customers(mine) if self.is_anchor(row.subject_key)}
+
+    def groups_of(self, seeds: Collection[str]) -> set[str]:
+        """Ids with all members of their groups, as far as these have no anchor."""
+        self.look_up(seeds)
+        members = self._of_customers(seeds)
+        owned = {row.customer_id for row in members if self.is_anchor(row.subject_key)}
+        return {*seeds, *(row.subject_key for row in members if row.customer_id not in owned)}
+
+    def _of_customers(self, keys: Iterable[str]) -> list[Identity]:
+        customers = {row.customer_id for key in keys if (row := self._rows[key])}
+        if missing := customers - self._members.keys():
+            self._members |= {customer: [] for customer in missing}
+            for row in self._take(self._known.members_of(missing)):
+                self._members[row.customer_id].append(row)
+        return [row for customer in customers for row in self._members[customer]]
+
+    def _take(self, rows: Iterable[Identity]) -> list[Identity]:
+        taken = list(rows)
+        for row in taken:
+            self._rows[row.subject_key], self._kinds[row.subject_key] = row, row.subject_kind
+        return taken
+
+
+def _note(seen: dict[str, date], other: str, first_date: date) -> None:
+    seen[other] = min(first_date, seen.get(other, first_date))
+
+
+def _seeds(graph: _Graph) -> set[str]:
+    """The ids at which links between ids without an anchor came, went, or count again.
+
+    These are the ids of fresh links; the neighbours of one that met its first anchor, for their links to it are cut;
+    and of one that was crowded and is no longer, itself and its neighbours. One that is still crowded is left out.
     """
+    own = {key for key in graph.fresh if not graph.is_anchor(key)}
+    with_anchor = {key for key in own if graph.is_met_now(key)}
+    newly_met = with_anchor - set(graph.met_before(with_anchor))
+    graph.look_at(newly_met)
+    left = {key for one in newly_met for key in _unowned(one, graph.around(one), graph)}
+    changed = own | left
+    graph.look_up(changed)
+    shared = {key for key in changed if (row := graph.row(key)) and row.is_shared}
+    crowded = shared - graph.are_met(shared)
+    still = _still_crowded(crowded, graph.sampled(crowded), graph)
+    graph.look_at(crowded - still)
+    still |= _still_crowded(crowded - still, {key: graph.around(key) for key in crowded - still}, graph)
+    loosened = {key for one in crowded - still for key in _unowned(one, graph.around(one), graph)}
+    return (changed - still) | (loosened - graph.are_met(loosened))
 
-    now: DataFrame
-    seen: DataFrame
-    known: DataFrame
-    rules: IdentityRules
 
-    @property
-    def shared(self) -> DataFrame:
-        """The keys of shared ids."""
-        return self.known.where("is_shared").select("key")
+def _unowned(key: str, around: Iterable[str], graph: _Graph) -> set[str]:
+    return {other for other in around if other != key and not graph.is_anchor(other)}
 
 
-def updated(fresh: DataFrame, links: DataFrame, identities: DataFrame, rules: IdentityRules) -> DataFrame:
-    """List the rows of ``resolved(links)`` that are new, or differ from the current ones, when ``fresh`` links arrived.
+def _still_crowded(crowded: Collection[str], around: Mapping[str, Iterable[str]], graph: _Graph) -> set[str]:
+    """Those with more than ``max_degree`` neighbours that were never seen with an anchor."""
+    neighbours = {key: _unowned(key, around[key], graph) for key in crowded}
+    met = graph.are_met(other for found in neighbours.values() for other in found)
+    return {key for key, found in neighbours.items() if len(found - met) > graph.rules.max_degree}
 
-    Columns in: ``fresh`` and ``links`` (all known ones, the fresh among them) as in ``resolved``; ``identities`` the
-    current rows, as ``resolved`` gave them for the links before, by the same rules. Columns out: those of ``resolved``.
-    Reads the whole frames twice, and some twenty times their digests; what iterates does so on the region alone. Runs
-    jobs at once, and keeps what they find (``materialized``): a plan of so many joins would be worked off in each use.
+
+def _still_shared(suspects: Collection[str], anchors: Collection[str], graph: _Graph) -> set[str]:
+    """The shared ids that more than ``max_people`` customers outside of ``anchors`` were seen with: they remain so.
+
+    A till's card is not looked at each day; only where some of its links do not show it, all are looked at later.
     """
-    with _digested(fresh, links, identities, rules) as graph:
-        keys = _affected(graph)
-        around = materialized(_of_pairs(links, _region(keys, graph)))
-    again = _of_keys(resolved(around, rules), keys)
-    return again.exceptAll(_of_keys(identities.select(*again.columns), keys))
+    graph.look_up(suspects)
+    shared = {key for key in suspects if (row := graph.row(key)) and row.is_shared}
+    met = {
+        key: {other for other in found if graph.is_anchor(other)} - set(anchors)
+        for key, found in graph.sampled(graph.are_met(shared)).items()
+    }
+    graph.look_up(other for found in met.values() for other in found)
+    people = {key: {row.customer_id for other in found if (row := graph.row(other))} for key, found in met.items()}
+    return {key for key, found in people.items() if len(found) > graph.rules.max_people}
 
 
-def region(fresh: DataFrame, links: DataFrame, identities: DataFrame, rules: IdentityRules) -> DataFrame:
-    """Select the links that must be looked at again when ``fresh`` ones arrived.
+class _Group(NamedTuple):
+    """Whom an id of a group belongs to: the customer of the oldest, and since when it is seen to hang together."""
 
-    Columns in: those of ``updated``. Columns out: those of ``links``. For the ids whose row may change, and in general
-    for no others, ``resolved`` gives of these links what it gives of all.
+    customer: str
+    joined: date | None
+    is_capped: bool = False
+
+
+def _resolved(again: Collection[str], graph: _Graph) -> Iterator[Identity]:
+    """The rows of ``resolved`` for these ids, which are whole persons and groups; of all others the rows hold."""
+    graph.look_at(again)
+    anchors = {key for key in again if graph.is_anchor(key)}
+    others = set(again) - anchors
+    met = graph.are_met(others)
+    persons = _persons(anchors, graph)
+    crowded, groups = _strangers(others - met, graph)
+    seen = {key: {other: at for other, at in graph.around(key).items() if graph.is_anchor(other)} for key in met}
+    graph.look_up(other for found in seen.values() for other in found)
+    for key in again:
+        found = persons.get(key) or groups.get(key)
+        is_shared = key in crowded
+        if key in met:
+            found = _owner(seen[key], persons, graph)
+            is_shared = found is None
+        own = customer_id_of(key)
+        customer = found.customer if found else own
+        since = found.joined if found and customer != own else None
+        is_capped = found is not None and found.is_capped
+        yield Identity(key, graph.kind(key), own, customer, since, is_shared, is_capped)
+
+
+def _persons(anchors: Collection[str], graph: _Graph) -> dict[str, _Group]:
+    """Anchors that are linked; too many, or with one that was capped before, they are capped and each is alone."""
+    merged = {key: {other for other in graph.around(key) if graph.is_anchor(other)} for key in anchors}
+    graph.look_up(other for found in merged.values() for other in found)
+    persons: dict[str, _Group] = {}
+    for members in _components(anchors, lambda key: merged[key] & set(anchors)):
+        outside = {other for key in members for other in merged[key]} - members
+        if len(members) > graph.rules.max_anchors or outside:  # linked anchors that are nobody's are capped
+            persons |= {key: _Group(customer_id_of(key), None, is_capped=True) for key in members}
+        else:
+            persons |= _joined(members, graph)
+    return persons
+
+
+def _strangers(strangers: Collection[str], graph: _Graph) -> tuple[set[str], dict[str, _Group]]:
+    """Those that are crowded, and the groups of the others.
+
+    A neighbour that is not among them, and was never seen with an anchor, is crowded: else it were of their groups.
     """
-    with _digested(fresh, links, identities, rules) as graph:
-        return materialized(_of_pairs(links, _region(_affected(graph), graph)))
+    neighbours = {key: _unowned(key, graph.around(key), graph) for key in strangers}
+    met = graph.are_met(other for found in neighbours.values() for other in found)
+    crowded = {key for key, found in neighbours.items() if len(found - met) > graph.rules.max_degree}
+    welding = set(strangers) - crowded
+    groups: dict[str, _Group] = {}
+    for members in _components(welding, lambda key: neighbours[key] & welding):
+        groups |= _joined(members, graph)
+    return crowded, groups
 
 
-@contextmanager
-def _digested(fresh: DataFrame, links: DataFrame, identities: DataFrame, rules: IdentityRules) -> Iterator[_Graph]:
-    seen, now = _sides(links, rules).persist(), _sides(fresh, rules).persist()
-    known = identities.select(
-        _digest("subject_key").alias("key"),
-        _digest("customer_id").alias("customer"),
-        F.col("subject_kind").isin(*rules.anchor_kinds).alias("is_anchor"),
-        "is_shared",
-        "is_capped",
-    ).persist()
-    try:
-        yield _Graph(now, seen, known, rules)
-    finally:
-        for frame in (seen, now, known):
-            frame.unpersist()
+def _joined(members: Collection[str], graph: _Graph) -> dict[str, _Group]:
+    """The oldest of a group names its customer; who was not seen with it belongs to it once all links were seen."""
+    around = {key: graph.around(key) for key in members}
+    oldest = min(members, key=lambda key: (min(around[key].values()), key))
+    inner = [at for key in members for other, at in around[key].items() if other in members and other != key]
+    complete, customer = max(inner, default=None), customer_id_of(oldest)
+    return {key: _Group(customer, None if key == oldest else around[key].get(oldest, complete)) for key in members}
 
 
-def _sides(links: DataFrame, rules: IdentityRules) -> DataFrame:
-    digests = {name: _digest(name) for name in ("subject_key", "other_key")}
-    return sides(links.withColumns(digests), rules).drop("kind", "other_kind")
+def _owner(seen: Mapping[str, date], persons: Mapping[str, _Group], graph: _Graph) -> _Group | None:
+    """Whose an id is that was seen with these anchors: of the first one's person; None where they are too many."""
+    groups = {anchor: persons.get(anchor) or _as_it_was(graph.row(anchor)) for anchor in seen}
+    if len({group.customer for group in groups.values()}) > graph.rules.max_people:
+        return None
+    customer = groups[min(seen, key=lambda anchor: (seen[anchor], anchor))].customer
+    ways = [max(seen[a], group.joined or seen[a]) for a, group in groups.items() if group.customer == customer]
+    return _Group(customer, min(ways))
 
 
-def _digest(name: str) -> Column:
-    return F.xxhash64(name)
+def _as_it_was(row: Identity | None) -> _Group:
+    assert row is not None  # an anchor of a known link
+    return _Group(row.customer_id, row.linked_date)
 
 
-def _of_keys(rows: DataFrame, keys: _Keys) -> DataFrame:
-    """The rows of ``resolved`` whose subject_key is among the keys."""
-    return rows.withColumn("digest", _digest("subject_key")).transform(_beside, keys, "digest").select(*rows.columns)
-
-
-def _of_pairs(links: DataFrame, around: DataFrame) -> DataFrame:
-    """The links whose sides are among those of ``around``."""
-    pairs, n_pairs = counted(around.select(F.col("key").alias("one"), F.col("other").alias("two")))
-    both = pairs.unionByName(pairs.select(F.col("two").alias("one"), F.col("one").alias("two")))
-    ends = {"one": _digest("subject_key"), "two": _digest("other_key")}
-    wanted = F.broadcast(both) if n_pairs <= _FEW_KEYS else both
-    return links.withColumns(ends).join(wanted, on=["one", "two"], how="left_semi").select(*links.columns)
-
-
-def _affected(graph: _Graph) -> _Keys:
-    """The ids whose row may change when the fresh links arrived.
-
-    These are (1) the persons of the anchors in them; (2) every other id in them, and the members of its group, where
-    that has no anchor; the neighbours of one that now met its first anchor, for their links to it are cut, and the
-    neighbours of one that was crowded and thereby no longer is; (3) whoever was seen with an anchor of (1). An id that
-    is shared by enough persons beside those of (1) stays so: a till's card is not looked at each day.
-    """
-    anchors = _kept(_anchors(graph))
-    others = _unowned_groups(_seeds(graph), graph)
-    met = graph.seen.where(is_met(graph.seen)).transform(_beside, anchors, "other").select("key")
-    suspects = _kept(others.union(met))
-    settled = _still_shared(suspects, anchors, graph)
-    return _kept(anchors.frame.union(suspects.frame.join(settled, on="key", how="left_anti")))
-
-
-def _beside(frame: DataFrame, keys: _Keys, name: str) -> DataFrame:
-    """The rows whose column ``name`` is among the keys."""
-    return frame.join(keys.named(name), on=name, how="left_semi")
-
-
-def _but(frame: DataFrame, keys: _Keys, name: str) -> DataFrame:
-    """The rows whose column ``name`` is not among the keys."""
-    return frame.join(keys.named(name), on=name, how="left_anti")
-
-
-def _kept(keys: DataFrame) -> _Keys:
-    kept, n_keys = counted(keys.select("key"))
-    return _Keys(kept, n_keys <= _FEW_KEYS)
-
-
-def _of_customers(known: DataFrame, keys: _Keys) -> DataFrame:
-    """The rows of all ids whose customer is that of one of the keys."""
-    customers = _kept(known.transform(_beside, keys, "key").select(F.col("customer").alias("key")))
-    return known.transform(_beside, customers, "customer")
-
-
-def _anchors(graph: _Graph) -> DataFrame:
-    """The anchors of the fresh links with those of the same customer. One that was capped stays so, and alone."""
-    known = graph.known.where("is_anchor")
-    named = _kept(graph.now.where("is_anchor"))
-    capped = _kept(known.where("is_capped").transform(_beside, named, "key"))
-    mine = _kept(named.frame.transform(_but, capped, "key"))
-    return mine.frame.union(_of_customers(known, mine).select("key"))
-
-
-def _seeds(graph: _Graph) -> _Keys:
-    """The ids at which links between ids without an anchor came, went, or count again."""
-    unowned = graph.seen.where(is_unowned(graph.seen))
-    own = graph.now.where("NOT is_anchor").select("key")
-    left = unowned.transform(_beside, _newly_met(graph), "other").select("key")
-    changed = _kept(own.union(left))
-    shared = _kept(graph.shared.transform(_beside, changed, "key"))
-    around = materialized(unowned.transform(_beside, shared, "key"))
-    strangers = without_met(around, _met_of(around, graph.seen))
-    degrees = strangers.groupBy("key").agg(F.count_distinct("other").alias("n"))
-    roomy = degrees.where(F.col("n") <= graph.rules.max_degree)
-    loosened = strangers.join(roomy.select("key"), on="key", how="left_semi").select(F.col("other").alias("key"))
-    return _kept(changed.frame.union(loosened))
-
-
-def _newly_met(graph: _Graph) -> _Keys:
-    """The ids that the fresh links show with their first anchors."""
-    met = graph.now.where(is_met(graph.now)).select("key", "other").distinct()
-    keys, seen = _kept(met), graph.seen
-    before = seen.where(is_met(seen)).transform(_beside, keys, "key").join(met, on=["key", "other"], how="left_anti")
-    return _kept(keys.frame.join(before.select("key"), on="key", how="left_anti"))
-
-
-def _met_of(unowned: DataFrame, seen: DataFrame) -> DataFrame:
-    """Of the ids at either end of these sides, those that were seen with an anchor."""
-    ends = _kept(unowned.select(F.explode(F.array("key", "other")).alias("key")))
-    return seen.where(is_met(seen)).transform(_beside, ends, "key").select("key").distinct()
-
-
-def _unowned_groups(seeds: _Keys, graph: _Graph) -> DataFrame:
-    """The seeds with all members of their groups, as far as these have no anchor."""
-    members = _of_customers(graph.known, seeds)
-    owned = members.where("is_anchor").select("customer").distinct()
-    return seeds.frame.union(members.join(owned, on="customer", how="left_anti").select("key"))
-
-
-def _still_shared(suspects: _Keys, anchors: _Keys, graph: _Graph) -> DataFrame:
-    """The shared ids that more than ``max_people`` customers outside of ``anchors`` were seen with: they remain so."""
-    seen = graph.seen
-    shared = _kept(graph.shared.transform(_beside, suspects, "key"))
-    met = materialized(seen.where(is_met(seen)).transform(_beside, shared, "key").transform(_but, anchors, "other"))
-    others = _kept(met.select(F.col("other").alias("key")))
-    customers = graph.known.transform(_beside, others, "key").select(F.col("key").alias("other"), "customer")
-    people = met.select("key", "other").join(customers, on="other", how="inner")
-    counted_people = people.groupBy("key").agg(F.count_distinct("customer").alias("n"))
-    return counted_people.where(F.col("n") > graph.rules.max_people).select("key")
-
-
-def _region(keys: _Keys, graph: _Graph) -> DataFrame:
-    inside = materialized(graph.seen.transform(_beside, keys, "key"))
-    parts = (_of_other_persons(keys, inside, graph), _of_neighbours(keys, inside, graph), _of_capped(graph))
-    around = inside
-    for part in parts:
-        around = around.unionByName(part)
-    return around
-
-
-def _of_other_persons(keys: _Keys, inside: DataFrame, graph: _Graph) -> DataFrame:
-    """All links of the unchanged persons that an affected id was seen with, for their merges and their first dates.
-
-    A capped anchor is alone, and stays so, with no more links than those inside.
-    """
-    known = graph.known.where("is_anchor AND NOT is_capped")
-    met = _kept(inside.where(is_met(inside)).transform(_but, keys, "other").select(F.col("other").alias("key")))
-    return graph.seen.transform(_beside, _kept(_of_customers(known, met)), "key")
-
-
-def _of_neighbours(keys: _Keys, inside: DataFrame, graph: _Graph) -> DataFrame:
-    """What shows of an unaffected neighbour that it was seen with an anchor, or is crowded: their links do not count.
-
-    For the first a single link will do; the second keeps all its links to ids that are no anchors.
-    """
-    seen = graph.seen
-    unowned = seen.where(is_unowned(seen))
-    neighbours = _kept(
-        inside.where(is_unowned(inside)).transform(_but, keys, "other").select(F.col("other").alias("key"))
-    )
-    met = seen.where(is_met(seen)).transform(_beside, neighbours, "key")
-    proof = materialized(met.groupBy("key").agg(F.min(F.struct(*met.columns)).alias("side")).select("side.*"))
-    shared = graph.shared.transform(_beside, neighbours, "key")
-    strangers = _kept(shared.join(proof.select("key"), on="key", how="left_anti"))
-    return proof.unionByName(unowned.transform(_beside, strangers, "key"))
-
-
-def _of_capped(graph: _Graph) -> DataFrame:
-    """All merges of capped anchors, if a fresh one concerns any: else none, and each is alone as it should be.
-
-    Whom they were merged with is not written anywhere, as they are alone; that they are many shows in their links.
-    """
-    is_merge = "is_anchor AND is_other_anchor"
-    capped = _kept(graph.known.where("is_capped").select("key"))
-    merges = graph.seen.where(is_merge).transform(_beside, capped, "key")
-    now = graph.now.where(is_merge).transform(_beside, capped, "key")
-    is_concerned = now.agg((F.count("*") > 0).alias("is_concerned"))
-    return merges.crossJoin(F.broadcast(is_concerned)).where("is_concerned").drop("is_concerned")
+def _components(nodes: Iterable[str], neighbours: Callable[[str], Iterable[str]]) -> Iterator[set[str]]:
+    left = set(nodes)
+    while left:
+        found, edge = set[str](), [left.pop()]
+        while edge:
+            key = edge.pop()
+            found.add(key)
+            fresh = left.intersection(neighbours(key))
+            left -= fresh
+            edge.extend(fresh)
+        yield found

@@ -1,10 +1,13 @@
 """From bronze lines to true events: one disposition for every row."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import reduce
 from pathlib import Path
 from types import MappingProxyType
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from affinity.core.vocabulary import Disposition
@@ -25,6 +28,19 @@ DATED = f"coalesce(event_date, DATE '{UNREADABLE_DATE}')"
 _DIGEST = "(hash(source, event_id) >> 1)::BIGINT"
 _COUNTED_BY = ("source", "file_id", "event_date", "disposition", "reason")
 _N_GROUPS = 32
+_NOT_FIRST = f"""
+SELECT {", ".join(_LINE)}
+FROM (
+    SELECT *, min(place) OVER (
+        PARTITION BY source, event_id ORDER BY event_date - DATE '{_DAY_ZERO}'
+        RANGE BETWEEN {SAME_EVENT_DAYS} PRECEDING AND {SAME_EVENT_DAYS} FOLLOWING
+    ) AS first_place
+    FROM (
+        SELECT *, {{'at': coalesce(file_date, DATE '{_NO_DATE}'), 'file_id': file_id, 'line_no': line_no}} AS place
+        FROM {ARRIVED}
+    )
+)
+WHERE is_here AND place > first_place"""
 
 
 def dated(lines: DataFrame) -> DataFrame:
@@ -32,54 +48,72 @@ def dated(lines: DataFrame) -> DataFrame:
     return lines.withColumn("event_date", F.coalesce("event_date", F.to_date(F.lit(UNREADABLE_DATE))))
 
 
-def duplicates(lines: Rows, rivals: DataFrame, scratch: Path, *, file_ids: Collection[str] | None = None) -> DataFrame:
+@dataclass(frozen=True)
+class Rivals:
+    """Rows that were judged before, of silver.events or silver.quarantine, that compete with fresh lines.
+
+    ``dates`` are files with file_id and file_date, of all files that count or did. Rows of the days ``anew``, which are
+    judged once more, do not compete.
+    """
+
+    rows: Rows
+    dates: Path
+    anew: Collection[date] = ()
+    are_duplicates: bool = False
+
+    @property
+    def statement(self) -> str:
+        """The columns by which they compete."""
+        is_meant = f"disposition = '{Disposition.DUPLICATE}'" if self.are_duplicates else "true"
+        if self.anew:
+            listed = ", ".join(f"DATE '{day}'" for day in self.anew)
+            is_meant += f" AND event_date NOT IN ({listed})"
+        named = ", ".join(_COMPETING)
+        return f"SELECT {named} FROM {ARRIVED} JOIN {parquet(self.dates)} USING (file_id) WHERE {is_meant}"
+
+
+def duplicates(
+    lines: Rows, rivals: Sequence[Rivals], scratch: Path, *, are_few: bool, file_ids: Collection[str] | None = None
+) -> DataFrame:
     """Which lines repeat an event: rows of bronze.events → ``source, file_id, line_no`` of those that do.
 
     Of lines with one id whose days are at most a week apart, and that their source takes, the first counts: of the
     file with the earliest nominal date (files without one come last), then with the lesser digest, the first line of
-    it. ``rivals`` are lines that were judged before, with ``source, file_id, line_no, event_id, event_date,
-    file_date``: they compete, and are not among those that come out. With ``file_ids`` only lines of these are meant.
+    it. ``rivals`` compete, and are not among those that come out. With ``file_ids`` only lines of these are meant.
 
-    Only digests of ids cross the network for all lines; those that come twice go to ``scratch``, where tasks find them,
-    and the lines that have one of them are compared.
+    Lines that are compared have a digest of their id in ``scratch``, where tasks find it: where they ``are_few``, all
+    of them; else those whose digest comes twice, and of all others no more than the digests crosses the network.
     """
-    taken, others = _competing(file_ids), f"SELECT {', '.join(_COMPETING)} FROM {ARRIVED}"
-    ways = [(lines, taken), (rivals, others)]
-    blocks = [cut(rows, _digests(of_them)) for rows, of_them in ways]
+    if isinstance(lines, DataFrame):
+        lines = lines.select("rejection", *_COMPETING)
+    ways = [(lines, _competing(file_ids)), *((each.rows, each.statement) for each in rivals)]
+    suspected = _digests_of(*ways[0]) if are_few else _repeated_digests(ways)
+    suspected.write.parquet(str(scratch))
+    n_groups = 1 if are_few else _N_GROUPS
+    found = [cut(rows, _suspects(scratch, said, n_groups, is_here=n == 0)) for n, (rows, said) in enumerate(ways)]
+    return in_blocks(reduce(DataFrame.unionByName, found), n_groups, _NOT_FIRST, {name: _TYPES[name] for name in _LINE})
+
+
+def _digests_of(lines: Rows, said: str) -> DataFrame:
+    return mapped(lines, f"SELECT DISTINCT {_DIGEST} AS digest FROM ({said})", {"digest": "bigint"})
+
+
+def _repeated_digests(ways: Iterable[tuple[Rows, str]]) -> DataFrame:
+    blocks = [
+        cut(rows, f"SELECT digest, {_group('digest', _N_GROUPS)} FROM (SELECT {_DIGEST} AS digest FROM ({said}))")
+        for rows, said in ways
+    ]
     twice = f"SELECT digest FROM {ARRIVED} GROUP BY digest HAVING count(*) > 1"
-    repeated = in_blocks(blocks[0].unionByName(blocks[1]), _N_GROUPS, twice, {"digest": "bigint"})
-    repeated.write.parquet(str(scratch))
-    columns = {name: _TYPES[name] for name in _COMPETING}
-    found = [mapped(rows, _those_with(scratch, of_them), columns) for rows, of_them in ways]
-    return _not_first(*found)
+    return in_blocks(reduce(DataFrame.unionByName, blocks), _N_GROUPS, twice, {"digest": "bigint"})
 
 
-def with_ids(events: Files, ids: Path) -> DataFrame:
-    """The rows of silver.events that have one of some ids, as tasks read both: ``ids`` has source and event_id.
-
-    Columns out: source, file_id, line_no, event_id, event_date.
-    """
-    named = [name for name in _COMPETING if name != "file_date"]
-    found = f"SELECT {', '.join(named)} FROM {ARRIVED} SEMI JOIN {parquet(ids)} USING (source, event_id)"
-    return mapped(events, found, {name: _TYPES[name] for name in named})
+def _suspects(digests: Path, rows: str, n_groups: int, *, is_here: bool) -> str:
+    those = f"FROM ({rows}) WHERE {_DIGEST} IN (SELECT digest FROM {parquet(digests)})"
+    return f"SELECT {', '.join(_COMPETING)}, {is_here} AS is_here, {_group(_DIGEST, n_groups)} {those}"
 
 
-def few_duplicates(lines: DataFrame, rivals: DataFrame) -> DataFrame:
-    """``duplicates`` of lines that are few: they are sent to their rivals, however many those are."""
-    digest = F.xxhash64("source", "event_id").alias("digest")
-    here, there = (rows.select(*_COMPETING, digest) for rows in (lines.where(F.col("rejection").isNull()), rivals))
-    near = there.join(F.broadcast(here.select("digest")), on="digest", how="left_semi")
-    return _not_first(here.drop("digest"), near.drop("digest"))
-
-
-def _not_first(here: DataFrame, there: DataFrame) -> DataFrame:
-    """Of lines here those that come after another of their id, here or there."""
-    suspects = here.withColumn("is_here", F.lit(True)).unionByName(there.withColumn("is_here", F.lit(False)))
-    place = F.struct(F.coalesce("file_date", F.to_date(F.lit(_NO_DATE))).alias("file_date"), "file_id", "line_no")
-    day = F.datediff("event_date", F.to_date(F.lit(_DAY_ZERO)))
-    near = Window.partitionBy("source", "event_id").orderBy(day).rangeBetween(-SAME_EVENT_DAYS, SAME_EVENT_DAYS)
-    ranked = suspects.select(*_LINE, "is_here", place.alias("place"), F.min(place).over(near).alias("first_place"))
-    return ranked.where(F.col("is_here") & (F.col("place") > F.col("first_place"))).select(*_LINE)
+def _group(digest: str, n_groups: int) -> str:
+    return f"({digest} % {n_groups})::INTEGER AS {GROUP}"
 
 
 def _competing(file_ids: Collection[str] | None) -> str:
@@ -89,20 +123,19 @@ def _competing(file_ids: Collection[str] | None) -> str:
     return f"SELECT {named} FROM {ARRIVED} WHERE rejection IS NULL AND {is_of_files(file_ids)}"
 
 
+def counted_by_day(lines: Files, file_ids: Collection[str] | None = None) -> DataFrame:
+    """How many lines of each day a task came by: ``event_date``, 1970-01-01 where it is unreadable, and ``n_rows``."""
+    those = f"SELECT {DATED} AS event_date FROM {ARRIVED} WHERE {is_of_files(file_ids)}"
+    columns = {"event_date": "date", "n_rows": "bigint"}
+    return mapped(lines, f"SELECT event_date, count(*) FROM ({those}) GROUP BY ALL", columns)
+
+
 def is_of_files(file_ids: Collection[str] | None) -> str:
     """Whether a line is of one of these files; of None, true."""
     if file_ids is None:
         return "true"
     named = ", ".join(f"'{file_id}'" for file_id in sorted(file_ids))
     return f"file_id IN ({named})"
-
-
-def _digests(rows: str) -> str:
-    return f"SELECT digest, (digest % {_N_GROUPS})::INTEGER AS {GROUP} FROM (SELECT {_DIGEST} AS digest FROM ({rows}))"
-
-
-def _those_with(digests: Path, rows: str) -> str:
-    return f"FROM ({rows}) WHERE {_DIGEST} IN (SELECT digest FROM {parquet(digests)})"
 
 
 def judged(repeated: Path, *, file_ids: Collection[str] | None = None) -> str:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import DataType, StructField, StructType
 
 from affinity.tables.views import type_of
 
@@ -24,6 +26,8 @@ ARRIVED = "arrived"
 """The rows of a task, as a statement calls them. Those of Spark pass by once: who reads them twice keeps them."""
 SPEAKS = "Cannot go on: "
 """How a statement begins what it says by error(); of any other error only the kind is told, as it may hold a row."""
+UNREADABLE = "A file cannot be read: "
+"""What is said before the path of a damaged file."""
 GROUP = "group_no"
 """The column by which ``cut`` cuts: the number of a row's group, from 0."""
 _MEMORY = "1GB"
@@ -76,6 +80,18 @@ def parquet(folder: Path) -> str:
 def mapped(rows: Rows, statement: str, columns: Mapping[str, str]) -> DataFrame:
     """Run a statement over the rows of each task as they lie; no shuffle. Columns and errors as of ``in_groups``."""
     return _sent(rows, partial(_answered, statement), columns)
+
+
+def looked_up(files: Files, statement: str, columns: Mapping[str, str]) -> pa.Table:
+    """``mapped``, of which few rows come out, here: files that one task would read are read without one."""
+    if sum(Path(path).stat().st_size for path in files.paths) > _TASK_BYTES:
+        return mapped(files, statement, columns).toArrow()
+    found: list[pa.RecordBatch] = []
+    if files.paths:
+        with _known_files(files.paths, files.columns) as asked:
+            found += _answered(statement, asked)
+    schema = to_arrow_schema(StructType([StructField(n, DataType.fromDDL(kind)) for n, kind in columns.items()]))
+    return pa.Table.from_batches([batch.rename_columns(schema.names).cast(schema) for batch in found], schema)
 
 
 def in_groups(rows: DataFrame, key: str, statement: str, columns: Mapping[str, str]) -> DataFrame:
@@ -158,6 +174,7 @@ def _in_task(work: Work, unpacked: Callable[[Batches], Any], batches: Batches) -
     rows = unpacked(batches)
     if rows is None:
         return
+    _freeze()
     with _connection() as asked:
         asked.register(ARRIVED, rows)
         yield from work(asked)
@@ -167,11 +184,47 @@ def _in_files(work: Work, columns: Mapping[str, str], batches: Batches) -> Batch
     paths = [path for batch in batches for text in batch.column(0).to_pylist() for path in json.loads(text)]
     if not paths:
         return
+    _freeze()
+    with _known_files(paths, columns) as asked:
+        yield from work(asked)
+
+
+def _freeze() -> None:
+    """Leave out what there is from collections of garbage: PySpark makes one after each task, of 60 ms."""
+    gc.freeze()
+
+
+@contextmanager
+def _known_files(paths: Sequence[str], columns: Mapping[str, str]) -> "Iterator[duckdb.DuckDBPyConnection]":
+    """A connection that knows the rows of files as ``ARRIVED``; of a damaged file it tells the path."""
+    import duckdb
+
     none = ", ".join(f"NULL::{type_of(kind)} AS {name}" for name, kind in columns.items())
     with _connection() as asked:
-        asked.read_parquet(paths, hive_partitioning=True, union_by_name=True).create_view("files")
-        asked.execute(f"CREATE VIEW {ARRIVED} AS SELECT {none} WHERE false UNION ALL BY NAME FROM files")
-        yield from work(asked)
+        try:
+            asked.read_parquet(list(paths), hive_partitioning=True, union_by_name=True).create_view("files")
+            asked.execute(f"CREATE VIEW {ARRIVED} AS SELECT {none} WHERE false UNION ALL BY NAME FROM files")
+            yield asked
+        except duckdb.Error:
+            for path in paths:
+                _check(path)
+            raise
+
+
+def _check(path: str) -> None:
+    """Read a whole file.
+
+    Raises:
+        RuntimeError: it is damaged.
+    """
+    import duckdb
+
+    try:
+        with duckdb.connect(config={"threads": 1}) as asked:
+            for _ in asked.read_parquet(path).to_arrow_reader(_BATCH_ROWS):
+                pass
+    except duckdb.Error:
+        raise RuntimeError(f"{UNREADABLE}{path}") from None
 
 
 @contextmanager
@@ -179,7 +232,6 @@ def _connection() -> "Iterator[duckdb.DuckDBPyConnection]":
     """DuckDB with one thread; of its errors only the kind is told."""
     import duckdb
 
-    gc.freeze()  # PySpark collects garbage after each task: 60 ms, unless what is there at its begin is left out
     with TemporaryDirectory() as spill, closing(duckdb.connect(config={"threads": 1})) as asked:
         asked.execute(f"SET memory_limit = '{_MEMORY}'")
         asked.execute(f"SET temp_directory = '{spill}'")

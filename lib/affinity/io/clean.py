@@ -1,19 +1,23 @@
 """What a clean run does: fresh lines are judged, and the days anew from which something was taken."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from affinity.core.errors import AuditFailed
 from affinity.core.vocabulary import COUNTING, Disposition, Feed, FileState
 from affinity.features import cleaning, links
-from affinity.features.cleaning import SAME_EVENT_DAYS, UNREADABLE_DATE
-from affinity.features.grouped import Files
+from affinity.features.cleaning import SAME_EVENT_DAYS, UNREADABLE_DATE, Rivals
+from affinity.features.grouped import Files, Rows
+from affinity.features.known_ids import KnownIds
 from affinity.io.job import SEEN_AGAIN, TOLD, Inputs, Outputs
 from affinity.io.kinds import Done, Work
 from affinity.io.landing import replaced_by
@@ -28,22 +32,20 @@ from affinity.tables.spec import TableSpec
 
 _FEW_LINES = 1_000_000
 _KNOWN = ("source", "file_id", "line_no", "event_id", "event_date")
+_DATES = pa.schema({"file_id": pa.string(), "file_date": pa.date32()})
 _OF_IDS = (silver.LINKS, silver.IDENTITIES)
 
 
 @dataclass(frozen=True)
 class _Lines:
-    """What a run judges: all lines of the days ``anew``, and of other days the ``fresh`` ones.
+    """What a run judges: all lines of the days ``anew``, and of other days those of its files.
 
-    Of most nights these are few, and kept in memory: each use would list and read the files of bronze once more.
-    ``files`` has the same lines, of these ``file_ids``, for tasks to read; else the frame is handed to them.
+    ``rows`` of ``file_ids`` alone are meant, where these are given: then tasks read the files of bronze themselves.
     """
 
-    frame: DataFrame
-    fresh: DataFrame
+    rows: Rows
     anew: Sequence[date]
     n_by_day: Mapping[date, int]
-    files: Files | None = None
     file_ids: Collection[str] | None = None
 
     @property
@@ -53,7 +55,7 @@ class _Lines:
 
     @property
     def are_few(self) -> bool:
-        """Whether they can be sent to every task."""
+        """Whether one task can compare them."""
         return sum(self.n_by_day.values()) <= _FEW_LINES
 
 
@@ -78,7 +80,7 @@ class CleanWork(Work):
                 outputs = self.transform(self._inputs(lines, files))
                 staged = self.stage(outputs, empty_allowed=is_empty) | of_lines.result()
         finally:
-            for frame in (*outputs.release, lines.fresh):
+            for frame in outputs.release:
                 frame.unpersist()
             remove_checkpoints(self.platform.spark, self.platform.root)
         metrics = self._publish(staged, lines, files)
@@ -98,14 +100,11 @@ class CleanWork(Work):
         """Let tasks judge the lines and write their rows."""
         root, run_id = self.platform.root, self.plan.run_id
         scratch = root.scratch(run_id)
-        rows = lines.files or lines.frame
-        if lines.are_few:
-            repeated = cleaning.few_duplicates(lines.frame, self._rivals_of_few(lines, scratch / "ids"))
-        else:
-            repeated = cleaning.duplicates(rows, self._rivals(lines), scratch / "digests", file_ids=lines.file_ids)
+        rivals, digests, are_few = self._rivals(lines, scratch), scratch / "digests", lines.are_few
+        repeated = cleaning.duplicates(lines.rows, rivals, digests, are_few=are_few, file_ids=lines.file_ids)
         repeated.write.parquet(str(scratch / "repeated"))
         judgement = Judgement(scratch / "repeated", lines.n_by_day, run_id, root.business_zone, lines.file_ids)
-        return sorted_out(rows, judgement, self.store)
+        return sorted_out(lines.rows, judgement, self.store)
 
     def _publish(
         self, staged: Mapping[TableSpec, DataFrame], lines: _Lines, files: Sequence[Row]
@@ -130,14 +129,12 @@ class CleanWork(Work):
         return metrics | {"n_days": float(len(lines.days)), "n_days_anew": float(len(lines.anew))}
 
     def _inputs(self, lines: _Lines, files: Sequence[Row]) -> Inputs:
-        statements = [row["file_id"] for row in files if row["feed"] == Feed.CUSTOMERS]
-        said = of_files(self.pinned(silver.CUSTOMERS), statements)
-        told = links.of_lines(lines.frame)
-        if lines.files and lines.file_ids and not lines.are_few:
-            told = links.of_files(lines.files, lines.file_ids)
-        seen_again, is_anew = self._seen_again(told, said, files)
+        told = self._told(lines, [row["file_id"] for row in files if row["feed"] == Feed.CUSTOMERS])
+        seen_again, is_anew = self._seen_again(told, files)
+        is_anew = is_anew or SETTINGS_BEFORE in self.plan.inputs
+        n_statements = sum(row["n_rows"] for row in files if row["feed"] == Feed.CUSTOMERS)
+        are_few = lines.are_few and n_statements <= _FEW_LINES and not is_anew
         frames = {
-            silver.CUSTOMERS: said,
             silver.LINKS: self._links(_live(self.plan.manifest)),
             silver.IDENTITIES: self.pinned(silver.IDENTITIES),
         }
@@ -147,10 +144,25 @@ class CleanWork(Work):
         return Inputs(
             {**named, TOLD: told, SEEN_AGAIN: seen_again},
             as_of=newest,
-            is_anew=is_anew or SETTINGS_BEFORE in self.plan.inputs,
+            is_anew=is_anew,
+            known_ids=self._known_ids() if are_few else None,
         )
 
-    def _seen_again(self, told: DataFrame, said: DataFrame, files: Sequence[Row]) -> tuple[DataFrame, bool]:
+    def _known_ids(self) -> KnownIds | None:
+        of_links, of_ids = (self.plan.releases.version(spec) for spec in _OF_IDS)
+        if of_links is None or of_ids is None:
+            return None
+        known = (self.store.files(silver.LINKS, of_links), self.store.files(silver.IDENTITIES, of_ids))
+        return KnownIds(*known, _live(self.plan.manifest), self.platform.root.scratch(self.plan.run_id))
+
+    def _told(self, lines: _Lines, statements: Collection[str]) -> DataFrame:
+        """Links of which the lines tell, and these files with statements."""
+        told, version = links.of_lines(lines.rows, lines.file_ids), self.plan.releases.version(silver.CUSTOMERS)
+        if version is None or not statements:
+            return told
+        return told.unionByName(links.of_statements(self.store.files(silver.CUSTOMERS, version), statements))
+
+    def _seen_again(self, told: DataFrame, files: Sequence[Row]) -> tuple[DataFrame, bool]:
         """Links that files told of which are gone, as others tell of them; and whether any link has changed thereby.
 
         What a correction says once more, and most say it, is not looked for.
@@ -160,7 +172,7 @@ class CleanWork(Work):
         nothing = standing.limit(0)
         if not gone:
             return nothing, False
-        missed = links.news(lost, links.first_seen(standing, told, links.of_statements(said)))
+        missed = links.news(lost, links.first_seen(standing, told))
         if missed.isEmpty():
             return nothing, False
         counting = cleaning.dated(lines_that_count(self.pinned(bronze.EVENTS), self._of_events()))
@@ -184,28 +196,33 @@ class CleanWork(Work):
             file_id for file_id, row in pending.items() if row["n_accepted"] is not None
         }  # put back, unjudged
         gone = replaced_by(manifest, set(pending)) | again | judged_before
-        fresh = self._of_files([row for file_id, row in pending.items() if file_id not in again])
-        if sum(row["n_rows"] for row in pending.values()) <= _FEW_LINES:
-            fresh.persist()
+        fresh = [row for file_id, row in pending.items() if file_id not in again]
+        n_fresh = self._counted_by_day(fresh)
         anew = self._days_of(gone)
         anew |= _days_in(self._of_files([pending[file_id] for file_id in again])) if again else set()
-        n_fresh = _counted_by_day(fresh)
         known = self._known({*n_fresh, *anew})
         if self._may_come_before(pending):
-            arrived = self._of_files(list(pending.values())) if again else fresh
-            anew |= _days_in(_behind(known.where(F.col("is_accepted")), arrived))
+            anew |= _days_in(_behind(known.where(F.col("is_accepted")), self._of_files(list(pending.values()))))
         anew |= self._freed(known, gone) if gone else set()
-        if not anew:
-            return _Lines(fresh, fresh, (), n_fresh, *self._files_of(pending))
-        frame = fresh.where(~_is_on(anew)).unionByName(self._on(anew))
-        return _Lines(frame, fresh, sorted(anew), _counted_by_day(frame))
+        if not anew and not again and pending:
+            return _Lines(self._files_of(fresh), (), n_fresh, set(pending))
+        frame = self._of_files(fresh).where(~_is_on(anew)).unionByName(self._on(anew))
+        return _Lines(frame, sorted(anew), _counted_by_day(frame))
 
-    def _files_of(self, pending: Mapping[str, Row]) -> tuple[Files | None, Collection[str] | None]:
-        """The files of bronze with lines of files that were read once, and the ids of those."""
+    def _files_of(self, rows: Sequence[Row]) -> Files:
+        """The files of bronze with lines of these files, which were read once."""
         version = self.plan.releases.version(bronze.EVENTS)
-        if version is None or not pending:
-            return None, None
-        return self.store.files(bronze.EVENTS, version, _dates_of(pending.values())), set(pending)
+        assert version is not None
+        return self.store.files(bronze.EVENTS, version, _dates_of(rows))
+
+    def _counted_by_day(self, rows: Sequence[Row]) -> dict[date, int]:
+        """How many lines of these files are of each day; they were read once."""
+        counted = Counter[date]()
+        if rows:
+            found = cleaning.counted_by_day(self._files_of(rows), [row["file_id"] for row in rows])
+            for day, n_rows in found.collect():
+                counted[day] += n_rows
+        return dict(counted)
 
     def _on(self, days: Collection[date]) -> DataFrame:
         """All lines of some days that count; of files that were read again the last reading may be of another day."""
@@ -238,19 +255,14 @@ class CleanWork(Work):
 
     def _known(self, days: Collection[date]) -> DataFrame:
         """Lines that were judged before and may be one event with lines of these days: accepted, or duplicates."""
-        accepted = self.pinned(silver.EVENTS).where(_is_on(_near(days))).select(*_KNOWN)
-        duplicate = self._duplicates_near(days).withColumn("is_accepted", F.lit(False))
-        return accepted.withColumn("is_accepted", F.lit(True)).unionByName(duplicate).transform(self._with_dates)
-
-    def _duplicates_near(self, days: Collection[date]) -> DataFrame:
         is_duplicate = F.col("disposition") == Disposition.DUPLICATE
-        return self.pinned(silver.QUARANTINE).where(_is_on(_near(days)) & is_duplicate).select(*_KNOWN)
-
-    def _with_dates(self, rows: DataFrame) -> DataFrame:
-        """Rows with the nominal date of their file, of files that count or did."""
+        accepted = self.pinned(silver.EVENTS).withColumn("is_accepted", F.lit(True))
+        duplicate = self.pinned(silver.QUARANTINE).where(is_duplicate).withColumn("is_accepted", F.lit(False))
         dates = [(row["file_id"], row["file_date"]) for row in self._of_events()]
         named = self.platform.spark.createDataFrame(dates, "file_id string, file_date date")
-        return rows.join(F.broadcast(named), on="file_id", how="inner")
+        both = [rows.select(*_KNOWN, "is_accepted") for rows in (accepted, duplicate)]
+        near = both[0].unionByName(both[1]).where(_is_on(_near(days)))
+        return near.join(F.broadcast(named), on="file_id", how="inner")
 
     def _freed(self, known: DataFrame, gone: Collection[str]) -> set[date]:
         """The days of duplicates of something that goes with its file, be it an event or another duplicate."""
@@ -259,18 +271,18 @@ class CleanWork(Work):
         waiting = known.where(~F.col("is_accepted") & ~is_gone)
         return _days_in(waiting.join(lost, on=["source", "event_id"], how="left_semi"))
 
-    def _rivals(self, lines: _Lines) -> DataFrame:
+    def _rivals(self, lines: _Lines, scratch: Path) -> list[Rivals]:
         """Lines judged before that compete with those of the run: of days that are not judged anew."""
-        return self._known(lines.days).where(~_is_on(lines.anew)).drop("is_accepted")
-
-    def _rivals_of_few(self, lines: _Lines, ids: Path) -> DataFrame:
-        """Those of ``_rivals`` that have an id of the lines, where tasks can find them: the ids are sent to them."""
-        version = self.plan.releases.version(silver.EVENTS)
-        if version is None or lines.anew:
-            return self._rivals(lines)
-        lines.frame.select("source", "event_id").write.parquet(str(ids))
-        found = cleaning.with_ids(self.store.files(silver.EVENTS, version, _near(lines.days)), ids)
-        return found.unionByName(self._duplicates_near(lines.days)).transform(self._with_dates)
+        dates = scratch / "dates"
+        dates.mkdir(parents=True, exist_ok=True)
+        named = [{"file_id": row["file_id"], "file_date": row["file_date"]} for row in self._of_events()]
+        pq.write_table(pa.Table.from_pylist(named, _DATES), dates / "all.parquet")
+        rivals: list[Rivals] = []
+        for spec in (silver.EVENTS, silver.QUARANTINE):
+            version = self.plan.releases.version(spec)
+            if version is not None and (files := self.store.files(spec, version, _near(lines.days))).paths:
+                rivals.append(Rivals(files, dates, lines.anew, are_duplicates=spec is silver.QUARANTINE))
+        return rivals
 
     def _balances(self, counts: DataFrame, fresh: DataFrame, files: Sequence[Row]) -> list[Row]:
         """Manifest rows of every file with a row among the fresh ones, their dispositions counted over all days; and of

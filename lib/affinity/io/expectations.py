@@ -77,14 +77,15 @@ def audit(staged: DataFrame, spec: TableSpec, *, may_be_empty: bool) -> list[Che
     expectations = suite(spec, may_be_empty=may_be_empty)
     if not expectations:
         raise AuditFailed(f"Table {spec.full_name} has no suite; nothing was published.")
-    if may_be_empty and staged.columns == list(spec.column_names) and staged.isEmpty():
+    n_rows = staged.count()
+    if may_be_empty and staged.columns == list(spec.column_names) and not n_rows:
         return [_of_no_rows(expectation) for expectation in expectations]
     predicates = [F.coalesce(F.expr(c.predicate), F.lit(True)).alias(_CHECK + c.name) for c in spec.checks]
     frame = staged.select("*", *predicates)
     if not spec.key_is_proven:  # else the few columns that are looked at are read again sooner than all are kept
         frame.persist()
     try:
-        results = _validate(frame, spec.full_name, expectations)
+        results = _validate(frame, spec.full_name, expectations, n_rows)
     except AuditFailed:
         raise
     except Exception as error:
@@ -99,7 +100,7 @@ def audit(staged: DataFrame, spec: TableSpec, *, may_be_empty: bool) -> list[Che
     return results
 
 
-def _validate(frame: DataFrame, name: str, expectations: list[Expectation]) -> list[CheckResult]:
+def _validate(frame: DataFrame, name: str, expectations: list[Expectation], n_rows: int) -> list[CheckResult]:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
@@ -118,7 +119,6 @@ def _validate(frame: DataFrame, name: str, expectations: list[Expectation]) -> l
             outcome = validation.run(
                 batch_parameters=parameters, result_format={"result_format": "BASIC", **_NO_VALUES}
             )
-    n_rows = frame.count()
     return [_result(result, name, n_rows) for result in outcome.results]
 
 

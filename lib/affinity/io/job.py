@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from affinity.features.grouped import Files
+    from affinity.features.known_ids import KnownIds
 
 
 SEEN_AGAIN = "seen_again"
@@ -85,6 +86,7 @@ class Inputs:
     ``days_in_files`` gives what is faster than the frame of silver.subject_daily; None where customers are too many.
 
     ``is_anew`` tells a clean job to find out of all ids whose they are: links were taken back, or its rules changed.
+    ``known_ids`` is what its tables say of ids; None where the run reads more than one process may look through.
     """
 
     frames: Mapping[str, "DataFrame"]
@@ -92,6 +94,7 @@ class Inputs:
     as_of: date | None = None
     mapping: SourceMapping | None = None
     is_anew: bool = False
+    known_ids: "KnownIds | None" = None
     days_in_files: Callable[[], DaysInFiles | None] = lambda: None
 
     def __getitem__(self, spec: TableSpec) -> "DataFrame":
@@ -104,7 +107,7 @@ class Inputs:
 
     @property
     def told(self) -> "DataFrame":
-        """Links of which the lines tell that a clean job judges."""
+        """Links of which the lines tell that a clean job judges, and the statements that it hears."""
         return self.frames[TOLD]
 
     @property

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from affinity.core.errors import AffinityError, ExitCode, LeaseHeld, NotYet
 from affinity.core.vocabulary import Status
+from affinity.features.grouped import UNREADABLE
 from affinity.io.job import Job, Kind
 from affinity.io.leases import leases
 from affinity.io.ops import Row, now, to_json
@@ -34,6 +35,7 @@ _TRANSIENT = (
     "CommitFailedError",
     "ExecutorLostFailure",
     "FAILED_READ_FILE",
+    UNREADABLE,
     "No space left",
     "OperationalError",
     "Py4JNetworkError",

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     import duckdb
 
 SORTED = (silver.EVENTS, silver.SUBJECT_DAILY, silver.QUARANTINE, ops.DISPOSITIONS)
-_NAMED = ("source", "file_id", "line_no", "event_id", "event_type", "event_ts", "event_date", "subject_key")
+_NAMED = ("source", "file_id", "line_no", "event_id", "event_type", "event_ts", "event_date")
 _SAID = ("order_id", "item_id", "quantity", "unit_price", "amount", "currency", "defects", "disposition", "reason")
 _OF_REJECTED = ("column_name", "expected", "got", "payload")
-_GROUP_LINES = (50_000, 400_000)
+_GROUP_LINES = (10_000, 400_000)
 _BATCH_ROWS = 100_000
 _REPORT = {"table_name": "string", "event_date": "date", "path": "string", "n_bytes": "bigint", "n_rows": "bigint"}
 _REPORTED = pa.schema(
@@ -84,11 +84,7 @@ def by_days(lines: Rows, judgement: Judgement, work: Work, columns: Mapping[str,
 
 def know_events(asked: "duckdb.DuckDBPyConnection") -> None:
     """Let ``events`` be the rows of silver.events that the lines make which have arrived."""
-    known = f"SELECT DISTINCT subject_key FROM {ARRIVED} WHERE disposition = '{Disposition.ACCEPTED}'"
-    subjects = f"SELECT subject_key, {customer_id_sql('subject_key')} AS subject_id FROM ({known})"
-    asked.execute(f"CREATE TEMP TABLE subjects AS {subjects}")
-    events = accepted_events(f"(SELECT * FROM {ARRIVED} LEFT JOIN subjects USING (subject_key))")
-    asked.execute(f"CREATE TEMP VIEW events AS {events}")
+    asked.execute(f"CREATE TEMP VIEW events AS {accepted_events(ARRIVED)}")
 
 
 def _groups(n_lines: Mapping[date, int], n_cores: int) -> tuple[str, int]:
@@ -109,9 +105,10 @@ def _groups(n_lines: Mapping[date, int], n_cores: int) -> tuple[str, int]:
 def _cut(judgement: Judgement, groups: str) -> str:
     is_rejected = f"disposition <> '{Disposition.ACCEPTED}'"
     of_rejected = (f"CASE WHEN {is_rejected} THEN {name} END AS {name}" for name in _OF_REJECTED)
-    who = "hash(coalesce(subject_key, event_id))"
+    group = "(first_no + hash(coalesce(subject_key, event_id)) % n)::INTEGER"
+    subject = f"{customer_id_sql('subject_key')} AS subject_id"
     return f"""
-        SELECT {", ".join((*_NAMED, *_SAID, *of_rejected))}, (first_no + {who} % n)::INTEGER AS {GROUP}
+        SELECT {", ".join((*_NAMED, subject, *_SAID, *of_rejected))}, {group} AS {GROUP}
         FROM ({judged(judgement.repeated, file_ids=judgement.file_ids)}) JOIN {groups} USING (event_date)"""
 
 

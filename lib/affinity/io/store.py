@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from delta.tables import DeltaTable
 from deltalake import CommitProperties
 from deltalake import DeltaTable as DeltaTableFile
@@ -25,11 +26,13 @@ from affinity.io.intact import check_intact
 from affinity.io.ops import commits, current_version, layout, table_properties, to_json
 from affinity.io.root import Root
 from affinity.reading.parts import Part
+from affinity.reading.spelling import quoted
 from affinity.tables import ddl
 from affinity.tables.spec import Column, TableSpec, WriteMode
 
 _RESTORE = "RESTORE"
 _CHECKS_DAYS = "spark.databricks.delta.replaceWhere.constraintCheck.enabled"
+_FEW_BYTES = 256 << 20
 COMMIT_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 
 
@@ -136,7 +139,12 @@ class Store:
         return self._root.staging(run_id, spec).absolute()
 
     def files(self, spec: TableSpec, version: int, days: Collection[date] | None = None) -> Files:
-        """The files of a version, for tasks to read; only those that may have rows of these days, by their slices."""
+        """The files of a version, for tasks to read; only those that may have rows of these days, by their slices.
+
+        Raises:
+            Infrastructure: the version is not all there.
+        """
+        check_intact(self._root, spec, version)
         home = self._root.table(spec).absolute()
         found = pa.table(DeltaTableFile(str(home), version=version).get_add_actions(flatten=True)).to_pylist()
         kinds = ("partition", "partition") if spec.partition_by else ("min", "max")
@@ -282,18 +290,31 @@ class Store:
         )
 
     def _upsert(self, staged: DataFrame, spec: TableSpec, metadata: str, replaced: Sequence[str]) -> None:
-        on = " AND ".join(f"t.{name} = s.{name}" for name in spec.key)
+        """Merge on the key; a row gives way to one that is newer by the order of the table, or whose file goes."""
+        rules = _Rules.of(spec, replaced)
+        if self._are_few(spec):
+            self._merge_here(staged.toArrow(), spec, metadata, rules)
+            return
         table = DeltaTable.forPath(self._spark, str(self._root.table(spec))).alias("t")
-        is_newer = F.expr(f"{_order(spec, 's')} > {_order(spec, 't')}") if spec.upsert_order else F.lit(True)
-        merge = table.merge(staged.alias("s"), on)
-        if replaced and "file_id" in spec.column_names:
-            is_replaced = F.col("t.file_id").isin(list(replaced))
-            merge = merge.whenMatchedUpdateAll(condition=is_newer | is_replaced)
-            merge = merge.whenNotMatchedBySourceDelete(condition=is_replaced)
-        else:
-            merge = merge.whenMatchedUpdateAll(condition=is_newer)
+        merge = table.merge(staged.alias("s"), rules.is_one).whenMatchedUpdateAll(condition=rules.gives_way)
+        if rules.goes:
+            merge = merge.whenNotMatchedBySourceDelete(condition=rules.goes)
         with self._setting(COMMIT_METADATA, metadata):  # a merge takes no writer options
             merge.whenNotMatchedInsertAll().execute()
+
+    def _are_few(self, spec: TableSpec) -> bool:
+        """Whether a table is so small that one process may merge rows into it: Spark needs seconds for next to none."""
+        actions = pa.table(DeltaTableFile(str(self._root.table(spec))).get_add_actions())
+        return int(pc.sum(actions["size_bytes"]).as_py() or 0) <= _FEW_BYTES
+
+    def _merge_here(self, staged: pa.Table, spec: TableSpec, metadata: str, rules: "_Rules") -> None:
+        table = DeltaTableFile(str(self._root.table(spec)))
+        properties = CommitProperties(custom_metadata={"userMetadata": metadata})
+        merge = table.merge(staged, rules.is_one, "s", "t", commit_properties=properties)
+        merge = merge.when_matched_update_all(predicate=rules.gives_way).when_not_matched_insert_all()
+        if rules.goes:
+            merge = merge.when_not_matched_by_source_delete(predicate=rules.goes)
+        merge.execute()
 
     @contextmanager
     def _setting(self, key: str, value: str) -> Iterator[None]:
@@ -325,8 +346,31 @@ def _changes(spec: TableSpec, added: Sequence[Column], loosened: Sequence[str], 
     ]
 
 
-def _order(spec: TableSpec, alias: str) -> str:
-    return f"struct({', '.join(f'{alias}.{name}' for name in spec.upsert_order)})"
+@dataclass(frozen=True)
+class _Rules:
+    """Which row of a table (t) and staged row (s) are one, which row of the table gives way, and which goes, as SQL."""
+
+    is_one: str
+    gives_way: str | None
+    goes: str | None
+
+    @staticmethod
+    def of(spec: TableSpec, replaced: Sequence[str]) -> "_Rules":
+        goes = None
+        if replaced and "file_id" in spec.column_names:
+            goes = f"t.file_id IN ({', '.join(quoted(file_id) for file_id in replaced)})"
+        newer = _is_newer(spec.upsert_order)
+        gives_way = f"{newer} OR {goes}" if newer and goes else newer
+        return _Rules(" AND ".join(f"t.{name} = s.{name}" for name in spec.key), gives_way, goes)
+
+
+def _is_newer(order: Sequence[str]) -> str | None:
+    """Whether a staged row comes after that of the table, by these columns in turn; None where it always does."""
+    ways = [
+        " AND ".join([*(f"s.{same} = t.{same}" for same in order[:place]), f"s.{name} > t.{name}"])
+        for place, name in enumerate(order)
+    ]
+    return " OR ".join(f"({way})" for way in ways) or None
 
 
 def conform(frame: DataFrame, spec: TableSpec) -> DataFrame:

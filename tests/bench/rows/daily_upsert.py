@@ -15,7 +15,7 @@ from deltalake import DeltaTable as DeltaTableFile
 from pyspark.sql import SparkSession, Window
 from pyspark.sql import functions as F
 
-from affinity.features.cleaning import SAME_EVENT_DAYS, few_duplicates
+from affinity.features.cleaning import SAME_EVENT_DAYS, Rivals, counted_by_day, duplicates
 from affinity.features.grouped import Files
 from affinity.io.platform import Platform
 from affinity.io.sorting import SORTED, Judgement, sorted_out
@@ -44,6 +44,7 @@ def row(n_lines: int = 10_000_000, n_people: int = 200_000, n_runs: int = 3) -> 
         _published(platform, "base", base, judgement_of(base, folder / "scratch", "base"))
         for number in range(n_runs + 1):
             _make_batch(folder, number, n_lines, n_people)
+        _make_dates(folder)
         tables = {"affinity": platform.root.table(silver.EVENTS), **{n: folder / n for n in ("merge", "deltalake")}}
         for name in ("merge", "deltalake"):
             shutil.copytree(tables["affinity"], tables[name])
@@ -90,6 +91,14 @@ def _make_batch(folder: Path, number: int, n_lines: int, n_people: int) -> None:
         )
 
 
+def _make_dates(folder: Path) -> None:
+    """The nominal date of every file, as the manifest would tell it."""
+    (folder / "dates").mkdir()
+    with duckdb.connect() as connection:
+        files = f"SELECT DISTINCT file_id, DATE '{FIRST_DAY}' AS file_date FROM read_parquet('{folder}/ba*/*.parquet')"
+        connection.execute(f"COPY ({files}) TO '{folder}/dates/all.parquet' (FORMAT parquet)")
+
+
 def _batch(folder: Path, table: Path, upsert: Upsert, done: list[int]) -> Sample:
     """The next batch into a table; what is compared is the whole table after it."""
     number = len(done)
@@ -122,16 +131,14 @@ def _published(platform: Platform, run_id: str, lines: Files, judgement: Judgeme
 
 
 def _by_days(platform: Platform, batch: Path, number: int) -> None:
-    lines = platform.spark.read.parquet(str(batch)).persist()
-    n_lines = {row[0]: row[1] for row in lines.groupBy("event_date").count().collect()}
+    lines, store = read_by_tasks(platform.spark, batch), platform.store
+    n_lines = dict(counted_by_day(lines).collect())  # one task has them all
     near = {day + timedelta(days=by) for day in n_lines for by in range(-SAME_EVENT_DAYS, SAME_EVENT_DAYS + 1)}
-    known = platform.store.read(silver.EVENTS, platform.store.version(silver.EVENTS))
-    rivals = known.where(F.col("event_date").isin(sorted(near))).withColumn("file_date", F.lit(FIRST_DAY))
-    repeated = batch.with_name(f"{batch.name}-repeated")
-    few_duplicates(lines, rivals).write.parquet(str(repeated))
-    lines.unpersist()
-    run_id = f"batch-{number}"
-    _published(platform, run_id, read_by_tasks(platform.spark, batch), Judgement(repeated, n_lines, run_id, "UTC"))
+    known = store.files(silver.EVENTS, store.version(silver.EVENTS), near)
+    run_id, scratch = f"batch-{number}", batch.with_name(f"{batch.name}-scratch")
+    repeated = duplicates(lines, [Rivals(known, batch.with_name("dates"))], scratch / "digests", are_few=True)
+    repeated.write.parquet(str(scratch / "repeated"))
+    _published(platform, run_id, lines, Judgement(scratch / "repeated", n_lines, run_id, "UTC"))
 
 
 def _by_merge(spark: SparkSession, table: Path, batch: Path, number: int) -> None:

@@ -1,0 +1,135 @@
+"""Links and identities as they were before a run, looked up by keys: tasks read the files, and few rows come back."""
+
+import uuid
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from affinity.features.grouped import ARRIVED, Files, looked_up, parquet
+from affinity.tables import silver
+
+_PAIR = ("subject_key", "other_key")
+_TYPES: Mapping[str, str] = MappingProxyType(
+    {column.name: column.type for spec in (silver.LINKS, silver.IDENTITIES) for column in spec.columns}
+)
+_SIDES = """
+(SELECT * FROM standing UNION ALL
+ SELECT other_key, other_kind, subject_key, subject_kind, first_date FROM standing WHERE other_key <> subject_key)"""
+
+
+class Link(NamedTuple):
+    """Two ids that were seen together: a row of silver.links."""
+
+    subject_key: str
+    subject_kind: str
+    other_key: str
+    other_kind: str
+    first_date: date
+
+
+class Identity(NamedTuple):
+    """Whose an id is: a row of silver.identities that holds."""
+
+    subject_key: str
+    subject_kind: str
+    subject_id: str
+    customer_id: str
+    linked_date: date | None
+    is_shared: bool
+    is_capped: bool
+
+
+@dataclass(frozen=True)
+class KnownIds:
+    """Looks up links that files that count tell of, and identities that hold.
+
+    What is asked goes to ``scratch``, where tasks find it.
+    """
+
+    links: Files
+    identities: Files
+    file_ids: Collection[str]
+    scratch: Path
+
+    def identities_of(self, keys: Collection[str]) -> list[Identity]:
+        """Whose these ids are."""
+        return _all(Identity, self._held(Identity._fields, "subject_key", keys))
+
+    def members_of(self, customers: Collection[str]) -> list[Identity]:
+        """All ids of these customers."""
+        return _all(Identity, self._held(Identity._fields, "customer_id", customers))
+
+    def holding(self, keys: Collection[str]) -> pa.Table:
+        """The rows of silver.identities that hold of these ids."""
+        return self._held(silver.IDENTITIES.column_names, "subject_key", keys)
+
+    def links_of(self, keys: Collection[str], *, most: int | None = None) -> list[Link]:
+        """The links of these ids, which come first in them; of each at least ``most``, if there are."""
+        few = f" QUALIFY row_number() OVER (PARTITION BY subject_key) <= {most}" if most else ""
+        those = f"FROM {_SIDES} WHERE subject_key IN {self._asked('subject_key', keys)}{few}"
+        return _all(Link, self._of_links(f"SELECT {', '.join(Link._fields)} {those}", Link._fields))
+
+    def met(self, keys: Collection[str], kinds: Collection[str]) -> set[str]:
+        """Those of the ids that were seen with one of these kinds."""
+        anchors = ", ".join(f"'{kind}'" for kind in kinds)
+        those = f"subject_key IN {self._asked('subject_key', keys)} AND other_kind IN ({anchors})"
+        found = self._of_links(f"SELECT DISTINCT subject_key FROM {_SIDES} WHERE {those}", ("subject_key",))
+        return set(found["subject_key"].to_pylist())
+
+    def news(self, found: pa.Table) -> pa.Table:
+        """The pairs that are not known, or not from so early a day: each once, with its first witness.
+
+        ``found`` are rows of silver.links without ``run_id``; a pair may come any number of times.
+        """
+        asked = self._written(found.select(_PAIR).group_by(list(_PAIR)).aggregate([]))
+        those = f"FROM standing SEMI JOIN {asked} USING ({', '.join(_PAIR)}) GROUP BY ALL"
+        known = self._of_links(f"SELECT {', '.join(_PAIR)}, min(first_date) {those}", (*_PAIR, "first_date"))
+        since: dict[tuple[str, str], date] = {}
+        for one, other, day in _rows(known):
+            since[one, other] = min(day, since.get((one, other), day))
+        first = [("first_date", "ascending"), ("file_id", "ascending")]
+        seen: dict[tuple[str, str], int] = {}
+        rows = found.sort_by(first)
+        for number, (one, other, day) in enumerate(_rows(rows.select((*_PAIR, "first_date")))):
+            if day < since.get((one, other), date.max):
+                seen.setdefault((one, other), number)
+        return rows.take(pa.array(seen.values(), pa.int64()))
+
+    def _held(self, names: Sequence[str], by: str, values: Collection[str]) -> pa.Table:
+        those = f"FROM {ARRIVED} WHERE valid_to_date IS NULL AND {by} IN {self._asked(by, values)}"
+        return looked_up(self.identities, f"SELECT {', '.join(names)} {those}", _types(names))
+
+    def _of_links(self, statement: str, names: Sequence[str]) -> pa.Table:
+        counting = self._asked("file_id", self.file_ids)
+        standing = f"SELECT {', '.join(Link._fields)} FROM {ARRIVED} WHERE file_id IN {counting}"
+        return looked_up(self.links, f"WITH standing AS ({standing}) {statement}", _types(names))
+
+    def _asked(self, name: str, values: Collection[str]) -> str:
+        return f"(SELECT {name} FROM {self._written(pa.table({name: pa.array(values, pa.string())}))})"
+
+    def _written(self, asked: pa.Table) -> str:
+        folder = self.scratch / uuid.uuid4().hex
+        folder.mkdir(parents=True)
+        pq.write_table(asked, folder / "asked.parquet")
+        return parquet(folder)
+
+
+_Row = TypeVar("_Row", Link, Identity)
+
+
+def _types(names: Sequence[str]) -> dict[str, str]:
+    return {name: _TYPES[name] for name in names}
+
+
+def _all(kind: type[_Row], found: pa.Table) -> list[_Row]:
+    return [kind(*values) for values in _rows(found)]
+
+
+def _rows(found: pa.Table) -> Iterator[tuple[Any, ...]]:
+    return zip(*(column.to_pylist() for column in found.columns), strict=True)
