@@ -1,7 +1,6 @@
 """Lines of bronze for measuring what comes after: people who come back, in sessions, and some lines sent twice."""
 
 import uuid
-from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -87,10 +86,8 @@ def read_by_tasks(spark: SparkSession, *folders: Path) -> Files:
 def judgement_of(lines: Files, scratch: Path, run_id: str = "bench") -> Judgement:
     """How all lines are judged, as clean_events does it where none was judged before."""
     at = scratch / uuid.uuid4().hex
-    duplicates(lines, [], at / "digests", are_few=False).write.parquet(str(at / "repeated"))
-    n_lines: Counter[date] = Counter()
-    for day, n_rows in counted_by_day(lines).collect():
-        n_lines[day] += n_rows
+    n_lines = counted_by_day(lines)
+    duplicates(lines, [], at / "digests", n_lines=sum(n_lines.values())).write.parquet(str(at / "repeated"))
     return Judgement(at / "repeated", n_lines, run_id, "UTC")
 
 

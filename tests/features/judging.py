@@ -21,8 +21,8 @@ def ways(lines: DataFrame, scratch: Path, rivals: DataFrame | None = None) -> It
     found = dated(lines)
     there = scratch / uuid.uuid4().hex
     others = rivals_of(dated(rivals), there) if rivals is not None else []
-    for name, are_few in (("by digests", False), ("at once", True)):
-        repeated = duplicates(found, others, there / name, are_few=are_few)
+    for name, n_lines in (("by digests", 3_000_000), ("at once", 1)):
+        repeated = duplicates(found, others, there / name, n_lines=n_lines)
         folder = scratch / uuid.uuid4().hex
         repeated.write.parquet(str(folder))
         yield answered(judged(folder), **{ARRIVED: found.toArrow()})

@@ -1,5 +1,6 @@
 """From bronze lines to true events: one disposition for every row."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -27,7 +28,7 @@ _DAY_ZERO, _NO_DATE = "1970-01-01", "9999-12-31"
 DATED = f"coalesce(event_date, DATE '{UNREADABLE_DATE}')"
 _DIGEST = "(hash(source, event_id) >> 1)::BIGINT"
 _COUNTED_BY = ("source", "file_id", "event_date", "disposition", "reason")
-_N_GROUPS = 32
+_GROUP_LINES = 1_000_000
 _NOT_FIRST = f"""
 SELECT {", ".join(_LINE)}
 FROM (
@@ -73,7 +74,7 @@ class Rivals:
 
 
 def duplicates(
-    lines: Rows, rivals: Sequence[Rivals], scratch: Path, *, are_few: bool, file_ids: Collection[str] | None = None
+    lines: Rows, rivals: Sequence[Rivals], scratch: Path, *, n_lines: int, file_ids: Collection[str] | None = None
 ) -> DataFrame:
     """Which lines repeat an event: rows of bronze.events → ``source, file_id, line_no`` of those that do.
 
@@ -81,15 +82,15 @@ def duplicates(
     file with the earliest nominal date (files without one come last), then with the lesser digest, the first line of
     it. ``rivals`` compete, and are not among those that come out. With ``file_ids`` only lines of these are meant.
 
-    Lines that are compared have a digest of their id in ``scratch``, where tasks find it: where they ``are_few``, all
-    of them; else those whose digest comes twice, and of all others no more than the digests crosses the network.
+    Lines that are compared have a digest of their id in ``scratch``, where tasks find it: of few lines all of them;
+    else those whose digest comes twice, and of all others no more than the digests crosses the network.
     """
     if isinstance(lines, DataFrame):
         lines = lines.select("rejection", *_COMPETING)
     ways = [(lines, _competing(file_ids)), *((each.rows, each.statement) for each in rivals)]
-    suspected = _digests_of(*ways[0]) if are_few else _repeated_digests(ways)
+    n_groups = 1 + n_lines // _GROUP_LINES
+    suspected = _digests_of(*ways[0]) if n_groups == 1 else _repeated_digests(ways, n_groups)
     suspected.write.parquet(str(scratch))
-    n_groups = 1 if are_few else _N_GROUPS
     found = [cut(rows, _suspects(scratch, said, n_groups, is_here=n == 0)) for n, (rows, said) in enumerate(ways)]
     return in_blocks(reduce(DataFrame.unionByName, found), n_groups, _NOT_FIRST, {name: _TYPES[name] for name in _LINE})
 
@@ -98,13 +99,13 @@ def _digests_of(lines: Rows, said: str) -> DataFrame:
     return mapped(lines, f"SELECT DISTINCT {_DIGEST} AS digest FROM ({said})", {"digest": "bigint"})
 
 
-def _repeated_digests(ways: Iterable[tuple[Rows, str]]) -> DataFrame:
+def _repeated_digests(ways: Iterable[tuple[Rows, str]], n_groups: int) -> DataFrame:
     blocks = [
-        cut(rows, f"SELECT digest, {_group('digest', _N_GROUPS)} FROM (SELECT {_DIGEST} AS digest FROM ({said}))")
+        cut(rows, f"SELECT digest, {_group('digest', n_groups)} FROM (SELECT {_DIGEST} AS digest FROM ({said}))")
         for rows, said in ways
     ]
     twice = f"SELECT digest FROM {ARRIVED} GROUP BY digest HAVING count(*) > 1"
-    return in_blocks(reduce(DataFrame.unionByName, blocks), _N_GROUPS, twice, {"digest": "bigint"})
+    return in_blocks(reduce(DataFrame.unionByName, blocks), n_groups, twice, {"digest": "bigint"})
 
 
 def _suspects(digests: Path, rows: str, n_groups: int, *, is_here: bool) -> str:
@@ -123,11 +124,14 @@ def _competing(file_ids: Collection[str] | None) -> str:
     return f"SELECT {named} FROM {ARRIVED} WHERE rejection IS NULL AND {is_of_files(file_ids)}"
 
 
-def counted_by_day(lines: Files, file_ids: Collection[str] | None = None) -> DataFrame:
-    """How many lines of each day a task came by: ``event_date``, 1970-01-01 where it is unreadable, and ``n_rows``."""
+def counted_by_day(lines: Files, file_ids: Collection[str] | None = None) -> Mapping[date, int]:
+    """How many lines there are of each day, 1970-01-01 where it is unreadable; with ``file_ids`` of these files alone."""
     those = f"SELECT {DATED} AS event_date FROM {ARRIVED} WHERE {is_of_files(file_ids)}"
     columns = {"event_date": "date", "n_rows": "bigint"}
-    return mapped(lines, f"SELECT event_date, count(*) FROM ({those}) GROUP BY ALL", columns)
+    counted = Counter[date]()
+    for day, n_rows in mapped(lines, f"SELECT event_date, count(*) FROM ({those}) GROUP BY ALL", columns).collect():
+        counted[day] += n_rows
+    return counted
 
 
 def is_of_files(file_ids: Collection[str] | None) -> str:

@@ -47,7 +47,7 @@ def contributions(events: str, zone: str) -> str:
     """
     counts = (f"count(*) FILTER (event_type = '{of_type}') AS {name}" for name, of_type in _COUNTED.items())
     sums = (f"coalesce({what}, 0)::DECIMAL(18, 4) AS {name}" for name, what in _ADDED.items())
-    sets = (f"{_all(f'list(DISTINCT {w}) FILTER ({w} IS NOT NULL)')} AS {n}" for n, w in _COLLECTED.items())
+    sets = (f"{_distinct(value)} AS {name}" for name, value in _COLLECTED.items())
     return f"""
         WITH days AS (
             SELECT subject_id, event_date, currency, {", ".join((*counts, *sums, *sets))},
@@ -59,6 +59,13 @@ def contributions(events: str, zone: str) -> str:
             list_filter(times, lambda ts, i: i = 1 OR {_are_apart("times[i - 1]", "ts")}) AS session_starts,
             list_filter(times, lambda ts, i: i = len(times) OR {_are_apart("ts", "times[i + 1]")}) AS session_ends
         FROM days"""
+
+
+def _distinct(value: str) -> str:
+    """The distinct values, sorted; most groups have one, and a distinct aggregate would cost all of them twice."""
+    several = f"list_sort(list_distinct(list({value}) FILTER ({value} IS NOT NULL)))"
+    one = f"WHEN min({value}) = max({value}) THEN [min({value})]"
+    return f"CASE WHEN count({value}) = 0 THEN [] {one} ELSE {several} END"
 
 
 def _are_apart(earlier: str, later: str) -> str:

@@ -52,9 +52,10 @@ class Files:
     columns: Mapping[str, str]
 
     def n_tasks(self, n_bytes: int) -> int:
-        """How many tasks there should be, of about so many bytes, that no core is idle."""
+        """How many tasks there should be, of at most about so many bytes, that no core is idle at the end."""
+        n_cores = int(self.spark.sparkContext.defaultParallelism)
         total = sum(Path(path).stat().st_size for path in self.paths)
-        return max(int(self.spark.sparkContext.defaultParallelism), -(-total // n_bytes))
+        return n_cores * max(1, -(-total // (n_bytes * n_cores)))
 
     def tasks(self) -> DataFrame:
         """One row per task: the names of its files as JSON, the largest dealt first."""
@@ -205,7 +206,7 @@ def _known_files(paths: Sequence[str], columns: Mapping[str, str]) -> "Iterator[
             asked.read_parquet(list(paths), hive_partitioning=True, union_by_name=True).create_view("files")
             asked.execute(f"CREATE VIEW {ARRIVED} AS SELECT {none} WHERE false UNION ALL BY NAME FROM files")
             yield asked
-        except duckdb.Error:
+        except (duckdb.Error, pa.ArrowException, OSError, RuntimeError):  # what a damaged page is said to be differs
             for path in paths:
                 _check(path)
             raise
@@ -223,7 +224,7 @@ def _check(path: str) -> None:
         with duckdb.connect(config={"threads": 1}) as asked:
             for _ in asked.read_parquet(path).to_arrow_reader(_BATCH_ROWS):
                 pass
-    except duckdb.Error:
+    except (duckdb.Error, pa.ArrowException, OSError, RuntimeError):
         raise RuntimeError(f"{UNREADABLE}{path}") from None
 
 

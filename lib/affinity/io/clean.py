@@ -1,6 +1,5 @@
 """What a clean run does: fresh lines are judged, and the days anew from which something was taken."""
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pyspark.sql import functions as F
 from affinity.core.errors import AuditFailed
 from affinity.core.vocabulary import COUNTING, Disposition, Feed, FileState
 from affinity.features import cleaning, links
-from affinity.features.cleaning import SAME_EVENT_DAYS, UNREADABLE_DATE, Rivals
+from affinity.features.cleaning import SAME_EVENT_DAYS, UNREADABLE_DATE, Rivals, counted_by_day
 from affinity.features.grouped import Files, Rows
 from affinity.features.known_ids import KnownIds
 from affinity.io.job import SEEN_AGAIN, TOLD, Inputs, Outputs
@@ -54,9 +53,9 @@ class _Lines:
         return sorted({*self.n_by_day, *self.anew}) or [parse_date(UNREADABLE_DATE)]
 
     @property
-    def are_few(self) -> bool:
-        """Whether one task can compare them."""
-        return sum(self.n_by_day.values()) <= _FEW_LINES
+    def n_lines(self) -> int:
+        """How many lines are judged."""
+        return sum(self.n_by_day.values())
 
 
 class CleanWork(Work):
@@ -100,10 +99,11 @@ class CleanWork(Work):
         """Let tasks judge the lines and write their rows."""
         root, run_id = self.platform.root, self.plan.run_id
         scratch = root.scratch(run_id)
-        rivals, digests, are_few = self._rivals(lines, scratch), scratch / "digests", lines.are_few
-        repeated = cleaning.duplicates(lines.rows, rivals, digests, are_few=are_few, file_ids=lines.file_ids)
+        rivals, digests = self._rivals(lines, scratch), scratch / "digests"
+        n_lines, file_ids = lines.n_lines, lines.file_ids
+        repeated = cleaning.duplicates(lines.rows, rivals, digests, n_lines=n_lines, file_ids=file_ids)
         repeated.write.parquet(str(scratch / "repeated"))
-        judgement = Judgement(scratch / "repeated", lines.n_by_day, run_id, root.business_zone, lines.file_ids)
+        judgement = Judgement(scratch / "repeated", lines.n_by_day, run_id, root.business_zone, file_ids)
         return sorted_out(lines.rows, judgement, self.store)
 
     def _publish(
@@ -133,7 +133,7 @@ class CleanWork(Work):
         seen_again, is_anew = self._seen_again(told, files)
         is_anew = is_anew or SETTINGS_BEFORE in self.plan.inputs
         n_statements = sum(row["n_rows"] for row in files if row["feed"] == Feed.CUSTOMERS)
-        are_few = lines.are_few and n_statements <= _FEW_LINES and not is_anew
+        are_few = max(lines.n_lines, n_statements) <= _FEW_LINES and not is_anew
         frames = {
             silver.LINKS: self._links(_live(self.plan.manifest)),
             silver.IDENTITIES: self.pinned(silver.IDENTITIES),
@@ -197,7 +197,7 @@ class CleanWork(Work):
         }  # put back, unjudged
         gone = replaced_by(manifest, set(pending)) | again | judged_before
         fresh = [row for file_id, row in pending.items() if file_id not in again]
-        n_fresh = self._counted_by_day(fresh)
+        n_fresh = counted_by_day(self._files_of(fresh), [row["file_id"] for row in fresh]) if fresh else {}
         anew = self._days_of(gone)
         anew |= _days_in(self._of_files([pending[file_id] for file_id in again])) if again else set()
         known = self._known({*n_fresh, *anew})
@@ -214,15 +214,6 @@ class CleanWork(Work):
         version = self.plan.releases.version(bronze.EVENTS)
         assert version is not None
         return self.store.files(bronze.EVENTS, version, _dates_of(rows))
-
-    def _counted_by_day(self, rows: Sequence[Row]) -> dict[date, int]:
-        """How many lines of these files are of each day; they were read once."""
-        counted = Counter[date]()
-        if rows:
-            found = cleaning.counted_by_day(self._files_of(rows), [row["file_id"] for row in rows])
-            for day, n_rows in found.collect():
-                counted[day] += n_rows
-        return dict(counted)
 
     def _on(self, days: Collection[date]) -> DataFrame:
         """All lines of some days that count; of files that were read again the last reading may be of another day."""

@@ -132,11 +132,12 @@ def _published(platform: Platform, run_id: str, lines: Files, judgement: Judgeme
 
 def _by_days(platform: Platform, batch: Path, number: int) -> None:
     lines, store = read_by_tasks(platform.spark, batch), platform.store
-    n_lines = dict(counted_by_day(lines).collect())  # one task has them all
+    n_lines = counted_by_day(lines)
     near = {day + timedelta(days=by) for day in n_lines for by in range(-SAME_EVENT_DAYS, SAME_EVENT_DAYS + 1)}
     known = store.files(silver.EVENTS, store.version(silver.EVENTS), near)
     run_id, scratch = f"batch-{number}", batch.with_name(f"{batch.name}-scratch")
-    repeated = duplicates(lines, [Rivals(known, batch.with_name("dates"))], scratch / "digests", are_few=True)
+    rivals, n = [Rivals(known, batch.with_name("dates"))], sum(n_lines.values())
+    repeated = duplicates(lines, rivals, scratch / "digests", n_lines=n)
     repeated.write.parquet(str(scratch / "repeated"))
     _published(platform, run_id, lines, Judgement(scratch / "repeated", n_lines, run_id, "UTC"))
 
