@@ -125,7 +125,7 @@ def _competing(file_ids: Collection[str] | None) -> str:
 
 
 def counted_by_day(lines: Files, file_ids: Collection[str] | None = None) -> Mapping[date, int]:
-    """How many lines there are of each day, 1970-01-01 where it is unreadable; with ``file_ids`` of these files alone."""
+    """How many lines each day has, 1970-01-01 those with an unreadable time; with ``file_ids`` of these files alone."""
     those = f"SELECT {DATED} AS event_date FROM {ARRIVED} WHERE {is_of_files(file_ids)}"
     columns = {"event_date": "date", "n_rows": "bigint"}
     counted = Counter[date]()
