@@ -1,5 +1,7 @@
 """bronze.events → silver: one disposition for every line, and whose each id is."""
 
+from datetime import date
+
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -12,6 +14,8 @@ from affinity.io.entry import main
 from affinity.io.job import Inputs, Job, Kind, Outputs
 from affinity.tables import bronze, ops, silver
 
+_FEW_LINKS = 50_000
+"""So many one process resolves with all that they concern: some ten kilobytes for each."""
 _IDENTITIES = pa.schema(
     [
         *((name, pa.string()) for name in ("subject_key", "subject_kind", "subject_id", "customer_id")),
@@ -23,35 +27,40 @@ _IDENTITIES = pa.schema(
 
 def transform(inputs: Inputs, settings: IdentityRules) -> Outputs:
     """Learn from lines and statements whose ids are whose; the lines themselves are sorted where they lie."""
-    if inputs.known_ids is not None:
-        return _of_few(inputs, inputs.known_ids, settings)
-    fresh = links.news(links.first_seen(inputs.told, inputs.seen_again), inputs[silver.LINKS]).persist()
-    return Outputs(
-        {silver.LINKS: fresh, silver.IDENTITIES: _identities(inputs, fresh, settings)},
-        release=(fresh,),
-    )
+    fresh, n_fresh = _news(inputs)
+    known = inputs.known_ids
+    if known is not None and n_fresh <= _FEW_LINKS:
+        changed = _of_few(fresh, known, settings, inputs.cut)
+    else:
+        changed = _of_all(fresh, n_fresh, inputs, settings)
+    return Outputs({silver.LINKS: fresh, silver.IDENTITIES: changed}, release=(fresh,))
 
 
-def _identities(inputs: Inputs, fresh: DataFrame, rules: IdentityRules) -> DataFrame:
+def _news(inputs: Inputs) -> tuple[DataFrame, int]:
+    """The links that are not known, or not from so early a day, and how many they are."""
+    if inputs.known_ids is None or not inputs.are_few:
+        fresh = links.news(links.first_seen(inputs.told, inputs.seen_again), inputs[silver.LINKS]).persist()
+        return fresh, fresh.count()
+    rows = inputs.known_ids.news(inputs.told.toArrow())
+    return inputs.told.sparkSession.createDataFrame(rows), rows.num_rows
+
+
+def _of_all(fresh: DataFrame, n_fresh: int, inputs: Inputs, rules: IdentityRules) -> DataFrame:
     """Whose all ids are, as far as that is new."""
     current = inputs[silver.IDENTITIES].where(F.col("valid_to_date").isNull()).drop("run_id")
-    if fresh.isEmpty() and not inputs.is_anew:
+    if not n_fresh and not inputs.is_anew:
         return current.limit(0)
     found = resolved(inputs[silver.LINKS].unionByName(fresh), rules)
     return identities.dated(identities.changed(found, current), current, inputs.cut)
 
 
-def _of_few(inputs: Inputs, known: KnownIds, rules: IdentityRules) -> Outputs:
-    """What few lines tell, and whose the ids are that it concerns."""
-    spark = inputs.told.sparkSession
-    fresh = known.news(inputs.told.toArrow())
-    named = ("subject_key", "subject_kind", "other_key", "other_kind", "first_date")
-    rows = fresh.select(named).to_pylist()
-    changed = updated((Link(**row) for row in rows), known, rules) if rows else []
-    table = pa.Table.from_pylist([row._asdict() for row in changed], _IDENTITIES)
-    holding = known.holding(table["subject_key"].to_pylist())
-    dated = identities.dated(spark.createDataFrame(table), spark.createDataFrame(holding).drop("run_id"), inputs.cut)
-    return Outputs({silver.LINKS: spark.createDataFrame(fresh), silver.IDENTITIES: dated})
+def _of_few(fresh: DataFrame, known: KnownIds, rules: IdentityRules, day: date) -> DataFrame:
+    """Whose the ids are that few new links concern."""
+    told = [Link(*row) for row in fresh.select(*Link._fields).collect()]
+    changed = pa.Table.from_pylist([row._asdict() for row in updated(told, known, rules)], _IDENTITIES)
+    holding = known.holding(changed["subject_key"].to_pylist()).drop_columns(["run_id"])
+    spark = fresh.sparkSession
+    return identities.dated(spark.createDataFrame(changed), spark.createDataFrame(holding), day)
 
 
 JOB = Job(

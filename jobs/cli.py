@@ -11,8 +11,7 @@ import typer
 
 from affinity.core.errors import AffinityError, BadInput
 from affinity.io import ask_cli, options, quarantine_cli
-from affinity.jobs.findings import judge_published
-from affinity.jobs.judge_shop import judge
+from affinity.jobs.judge_shop import judge, judge_published
 from affinity.jobs.simulate_shop import simulate
 
 if TYPE_CHECKING:

@@ -25,6 +25,8 @@ def item(name: str, hour: int, file_id: str, price: str = "1", day: date = DAY) 
 
 BATCHES: list[tuple[list[Row], Sequence[str]]] = [
     ([item("cup", 8, "f1"), item("tea", 8, "f1"), item("pot", 9, "f1")], ()),
+    # nothing of it is newer
+    ([item("cup", 7, "f9", "9"), item("tea", 8, "f0", "9")], ()),
     # later, earlier, the same hour by a lesser and by a greater file, another day
     ([item("cup", 9, "f0", "2"), item("tea", 7, "f2", "2"), item("jug", 8, "f2")], ()),
     ([item("pot", 9, "f0", "3"), item("cup", 9, "f3", "3"), item("tea", 8, "f1", "4", date(2026, 1, 2))], ()),
@@ -49,6 +51,7 @@ def test_rows_are_merged_by_key_order_and_correction(
         there = kept.read(silver.ITEMS, version).collect()
         found.append(sorted((r.item_id, r.observed_date.day, int(r.unit_price), r.file_id) for r in there))
     assert found == [
+        [("cup", 1, 1, "f1"), ("pot", 1, 1, "f1"), ("tea", 1, 1, "f1")],
         [("cup", 1, 1, "f1"), ("pot", 1, 1, "f1"), ("tea", 1, 1, "f1")],
         [("cup", 1, 2, "f0"), ("jug", 1, 1, "f2"), ("pot", 1, 1, "f1"), ("tea", 1, 1, "f1")],
         [("cup", 1, 3, "f3"), ("jug", 1, 1, "f2"), ("pot", 1, 1, "f1"), ("tea", 1, 1, "f1"), ("tea", 2, 4, "f1")],

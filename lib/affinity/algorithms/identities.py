@@ -51,10 +51,10 @@ def resolved(links: DataFrame, rules: IdentityRules) -> DataFrame:
     Reads ``links`` some ten times. Runs the jobs of the connected components at once, and keeps what they found, who is
     crowded, and who hangs together, (``materialized``): each is used several times and dear to find again.
     """
-    seen = sides(links, rules)
+    seen = _sides(links, rules)
     strangers = _strangers(seen)
     crowded = materialized(_crowded(strangers, rules))
-    welding = seen.where("is_anchor AND is_other_anchor").unionByName(without_met(strangers, crowded))
+    welding = seen.where("is_anchor AND is_other_anchor").unionByName(_without_met(strangers, crowded))
     core = materialized(_core(seen, welding, rules.max_anchors))
     placed = _ids(seen)
     for frame in (core, _owned(seen, core), crowded):
@@ -68,13 +68,13 @@ def naive(links: DataFrame, rules: IdentityRules) -> DataFrame:
 
     Columns in and out, and the choice of customer_id: those of ``resolved``; nothing is shared or capped.
     """
-    seen = sides(links, rules)
+    seen = _sides(links, rules)
     placed = _ids(seen).join(_core(seen, seen, None), on="key", how="left")
     none = {"is_shared": F.lit(False), "owner": F.lit(None), "met_date": F.lit(None).cast("date")}
     return placed.withColumns(none).transform(_named)
 
 
-def sides(links: DataFrame, rules: IdentityRules) -> DataFrame:
+def _sides(links: DataFrame, rules: IdentityRules) -> DataFrame:
     """List every link from both of its ends.
 
     Columns in: those of ``resolved``. Columns out, two rows per row: key, kind, other, other_kind string, first_date
@@ -87,17 +87,17 @@ def sides(links: DataFrame, rules: IdentityRules) -> DataFrame:
     return both.withColumns(is_anchor)
 
 
-def is_met(seen: DataFrame) -> Column:
-    """Whether a side (of ``sides``) is that of an id that is no anchor and was seen with one."""
+def _is_met(seen: DataFrame) -> Column:
+    """Whether a side (of ``_sides``) is that of an id that is no anchor and was seen with one."""
     return ~seen["is_anchor"] & seen["is_other_anchor"]
 
 
-def is_unowned(seen: DataFrame) -> Column:
-    """Whether neither end of a side (of ``sides``) is an anchor, and they are two."""
+def _is_unowned(seen: DataFrame) -> Column:
+    """Whether neither end of a side (of ``_sides``) is an anchor, and they are two."""
     return ~seen["is_anchor"] & ~seen["is_other_anchor"] & (seen["key"] != seen["other"])
 
 
-def without_met(unowned: DataFrame, met: DataFrame) -> DataFrame:
+def _without_met(unowned: DataFrame, met: DataFrame) -> DataFrame:
     """Keep the sides of which neither end is among the keys of ``met``."""
     keys = met.select("key").distinct()
     kept = unowned.join(keys, on="key", how="left_anti")
@@ -124,7 +124,7 @@ def _edges(seen: DataFrame) -> DataFrame:
 
 def _strangers(seen: DataFrame) -> DataFrame:
     """The sides between ids of which neither was ever seen with an anchor."""
-    return without_met(seen.where(is_unowned(seen)), seen.where(is_met(seen)))
+    return _without_met(seen.where(_is_unowned(seen)), seen.where(_is_met(seen)))
 
 
 def _crowded(strangers: DataFrame, rules: IdentityRules) -> DataFrame:
@@ -170,7 +170,7 @@ def _core(seen: DataFrame, welding: DataFrame, max_anchors: int | None) -> DataF
 def _owned(seen: DataFrame, core: DataFrame) -> DataFrame:
     """Ids that were seen with anchors: key, n_people, owner (oldest id of the person of the first), met_date."""
     anchors = core.select(F.col("key").alias("other"), "person", F.col("oldest").alias("owner"), "joined_date")
-    met = seen.where(is_met(seen)).join(anchors, on="other", how="inner")
+    met = seen.where(_is_met(seen)).join(anchors, on="other", how="inner")
     first = F.min(F.struct("first_date", "other", "person", "owner")).over(_all_of("key"))
     way = F.when(F.col("person") == F.col("first.person"), F.greatest("first_date", "joined_date"))
     owned = met.withColumn("first", first).withColumn("way_date", way)

@@ -36,8 +36,8 @@ def updated(fresh: Iterable[Link], known: Known, rules: IdentityRules) -> list[I
     """List the rows of ``resolved`` that are new, or differ from the current ones, when ``fresh`` links arrived.
 
     ``fresh`` come in any direction; what is ``known`` are the links before and the rows of ``resolved`` for them, by
-    the same rules. Looks up a dozen times, however many links there are; what it keeps grows with the links of the
-    persons concerned.
+    the same rules. Looks up some twenty times at most, however many links there are; what it keeps grows with the links
+    of the persons concerned.
     """
     graph = _Graph(fresh, known, rules)
     anchors = graph.anchors_of(key for key in graph.fresh if graph.is_anchor(key))

@@ -198,18 +198,28 @@ def _freeze() -> None:
 @contextmanager
 def _known_files(paths: Sequence[str], columns: Mapping[str, str]) -> "Iterator[duckdb.DuckDBPyConnection]":
     """A connection that knows the rows of files as ``ARRIVED``; of a damaged file it tells the path."""
-    import duckdb
-
     none = ", ".join(f"NULL::{type_of(kind)} AS {name}" for name, kind in columns.items())
     with _connection() as asked:
         try:
             asked.read_parquet(list(paths), hive_partitioning=True, union_by_name=True).create_view("files")
             asked.execute(f"CREATE VIEW {ARRIVED} AS SELECT {none} WHERE false UNION ALL BY NAME FROM files")
             yield asked
-        except (duckdb.Error, pa.ArrowException, OSError, RuntimeError):  # what a damaged page is said to be differs
-            for path in paths:
+        except _faults() as error:
+            for path in [] if _is_of_system(error) else paths:
                 _check(path)
             raise
+
+
+def _faults() -> tuple[type[Exception], ...]:
+    """What a statement may raise: while its rows are streamed, Arrow says it in words of its own."""
+    import duckdb
+
+    return duckdb.Error, pa.ArrowException, OSError, RuntimeError
+
+
+def _is_of_system(error: Exception) -> bool:
+    """Whether it is the system's, such as a full disk, and holds no row."""
+    return isinstance(error, OSError) and error.errno is not None
 
 
 def _check(path: str) -> None:
@@ -224,7 +234,7 @@ def _check(path: str) -> None:
         with duckdb.connect(config={"threads": 1}) as asked:
             for _ in asked.read_parquet(path).to_arrow_reader(_BATCH_ROWS):
                 pass
-    except (duckdb.Error, pa.ArrowException, OSError, RuntimeError):
+    except _faults():
         raise RuntimeError(f"{UNREADABLE}{path}") from None
 
 
@@ -239,6 +249,8 @@ def _connection() -> "Iterator[duckdb.DuckDBPyConnection]":
         asked.execute("SET TimeZone = 'UTC'")
         try:
             yield asked
-        except duckdb.Error as error:
+        except _faults() as error:
+            if str(error).startswith(UNREADABLE) or _is_of_system(error):
+                raise
             said = str(error).partition(SPEAKS)[2]
             raise RuntimeError(said or f"Groups could not be computed: {type(error).__name__}.") from None

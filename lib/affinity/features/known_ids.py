@@ -18,9 +18,7 @@ _PAIR = ("subject_key", "other_key")
 _TYPES: Mapping[str, str] = MappingProxyType(
     {column.name: column.type for spec in (silver.LINKS, silver.IDENTITIES) for column in spec.columns}
 )
-_SIDES = """
-(SELECT * FROM standing UNION ALL
- SELECT other_key, other_kind, subject_key, subject_kind, first_date FROM standing WHERE other_key <> subject_key)"""
+_BACK = ("other_key", "other_kind", "subject_key", "subject_kind", "first_date")
 
 
 class Link(NamedTuple):
@@ -72,14 +70,12 @@ class KnownIds:
     def links_of(self, keys: Collection[str], *, most: int | None = None) -> list[Link]:
         """The links of these ids, which come first in them; of each at least ``most``, if there are."""
         few = f" QUALIFY row_number() OVER (PARTITION BY subject_key) <= {most}" if most else ""
-        those = f"FROM {_SIDES} WHERE subject_key IN {self._asked('subject_key', keys)}{few}"
-        return _all(Link, self._of_links(f"SELECT {', '.join(Link._fields)} {those}", Link._fields))
+        return _all(Link, self._of_links(f"SELECT * FROM ({self._sides(keys)}){few}", Link._fields))
 
     def met(self, keys: Collection[str], kinds: Collection[str]) -> set[str]:
         """Those of the ids that were seen with one of these kinds."""
-        anchors = ", ".join(f"'{kind}'" for kind in kinds)
-        those = f"subject_key IN {self._asked('subject_key', keys)} AND other_kind IN ({anchors})"
-        found = self._of_links(f"SELECT DISTINCT subject_key FROM {_SIDES} WHERE {those}", ("subject_key",))
+        those = f"FROM ({self._sides(keys)}) WHERE other_kind IN {self._asked('other_kind', kinds)}"
+        found = self._of_links(f"SELECT DISTINCT subject_key {those}", ("subject_key",))
         return set(found["subject_key"].to_pylist())
 
     def news(self, found: pa.Table) -> pa.Table:
@@ -88,7 +84,7 @@ class KnownIds:
         ``found`` are rows of silver.links without ``run_id``; a pair may come any number of times.
         """
         asked = self._written(found.select(_PAIR).group_by(list(_PAIR)).aggregate([]))
-        those = f"FROM standing SEMI JOIN {asked} USING ({', '.join(_PAIR)}) GROUP BY ALL"
+        those = f"FROM {ARRIVED} SEMI JOIN {asked} USING ({', '.join(_PAIR)}) WHERE {self._counting()} GROUP BY ALL"
         known = self._of_links(f"SELECT {', '.join(_PAIR)}, min(first_date) {those}", (*_PAIR, "first_date"))
         since: dict[tuple[str, str], date] = {}
         for one, other, day in _rows(known):
@@ -105,10 +101,17 @@ class KnownIds:
         those = f"FROM {ARRIVED} WHERE valid_to_date IS NULL AND {by} IN {self._asked(by, values)}"
         return looked_up(self.identities, f"SELECT {', '.join(names)} {those}", _types(names))
 
+    def _sides(self, keys: Collection[str]) -> str:
+        """The links of these ids, from either end."""
+        asked, count = self._asked("key", keys), self._counting()
+        there, back = (f"SELECT {', '.join(names)} FROM {ARRIVED} WHERE {count} AND" for names in (Link._fields, _BACK))
+        return f"{there} subject_key IN {asked} UNION ALL {back} other_key IN {asked} AND other_key <> subject_key"
+
+    def _counting(self) -> str:
+        return f"file_id IN {self._asked('file_id', self.file_ids)}"
+
     def _of_links(self, statement: str, names: Sequence[str]) -> pa.Table:
-        counting = self._asked("file_id", self.file_ids)
-        standing = f"SELECT {', '.join(Link._fields)} FROM {ARRIVED} WHERE file_id IN {counting}"
-        return looked_up(self.links, f"WITH standing AS ({standing}) {statement}", _types(names))
+        return looked_up(self.links, statement, _types(names))
 
     def _asked(self, name: str, values: Collection[str]) -> str:
         return f"(SELECT {name} FROM {self._written(pa.table({name: pa.array(values, pa.string())}))})"

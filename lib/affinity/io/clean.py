@@ -133,7 +133,6 @@ class CleanWork(Work):
         seen_again, is_anew = self._seen_again(told, files)
         is_anew = is_anew or SETTINGS_BEFORE in self.plan.inputs
         n_statements = sum(row["n_rows"] for row in files if row["feed"] == Feed.CUSTOMERS)
-        are_few = max(lines.n_lines, n_statements) <= _FEW_LINES and not is_anew
         frames = {
             silver.LINKS: self._links(_live(self.plan.manifest)),
             silver.IDENTITIES: self.pinned(silver.IDENTITIES),
@@ -145,7 +144,8 @@ class CleanWork(Work):
             {**named, TOLD: told, SEEN_AGAIN: seen_again},
             as_of=newest,
             is_anew=is_anew,
-            known_ids=self._known_ids() if are_few else None,
+            known_ids=None if is_anew else self._known_ids(),
+            are_few=max(lines.n_lines, n_statements) <= _FEW_LINES,
         )
 
     def _known_ids(self) -> KnownIds | None:

@@ -86,7 +86,8 @@ class Inputs:
     ``days_in_files`` gives what is faster than the frame of silver.subject_daily; None where customers are too many.
 
     ``is_anew`` tells a clean job to find out of all ids whose they are: links were taken back, or its rules changed.
-    ``known_ids`` is what its tables say of ids; None where the run reads more than one process may look through.
+    ``known_ids`` is what its tables say of ids, None where all are found out anew; ``are_few`` tells that one process
+    may look through what is ``told``.
     """
 
     frames: Mapping[str, "DataFrame"]
@@ -95,6 +96,7 @@ class Inputs:
     mapping: SourceMapping | None = None
     is_anew: bool = False
     known_ids: "KnownIds | None" = None
+    are_few: bool = False
     days_in_files: Callable[[], DaysInFiles | None] = lambda: None
 
     def __getitem__(self, spec: TableSpec) -> "DataFrame":

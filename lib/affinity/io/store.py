@@ -230,7 +230,7 @@ class Store:
         metadata, before = to_json({"run_id": run_id}), self.version(spec)
         if spec.mode is WriteMode.UPSERT:
             if replaced or not staged.isEmpty():
-                self._upsert(staged, spec, metadata, replaced)
+                self._upsert(staged, spec, run_id, replaced)
         elif _is_by_day(spec):
             self._commit_days(spec, metadata, slices)
         else:
@@ -242,8 +242,8 @@ class Store:
                 writer = writer.mode("overwrite").option("replaceWhere", f"{spec.slice_column} IN ({days})")
             with self._setting(_CHECKS_DAYS, str(spec.mode is not WriteMode.REPLACE_DAYS).lower()):
                 writer.save(str(self._root.table(spec)))
-        if self.version(spec) == before and staged.isEmpty():
-            return before  # no row to write and none to replace: Delta makes no commit of it
+        if self.version(spec) == before and (spec.mode is WriteMode.UPSERT or staged.isEmpty()):
+            return before  # no row to write and none to replace: no commit is made of it
         return self.proven_version(spec, run_id)
 
     def _commit_days(self, spec: TableSpec, metadata: str, days: Sequence[date]) -> None:
@@ -289,10 +289,10 @@ class Store:
             f"Table {spec.full_name} has no commit of run {run_id} after publication; nothing was released."
         )
 
-    def _upsert(self, staged: DataFrame, spec: TableSpec, metadata: str, replaced: Sequence[str]) -> None:
+    def _upsert(self, staged: DataFrame, spec: TableSpec, run_id: str, replaced: Sequence[str]) -> None:
         """Merge on the key; a row gives way to one that is newer by the order of the table, or whose file goes."""
-        rules = _Rules.of(spec, replaced)
-        if self._are_few(spec):
+        rules, metadata = _Rules.of(spec, replaced), to_json({"run_id": run_id})
+        if self._n_bytes(spec, run_id) <= _FEW_BYTES:  # Spark needs seconds for next to none
             self._merge_here(staged.toArrow(), spec, metadata, rules)
             return
         table = DeltaTable.forPath(self._spark, str(self._root.table(spec))).alias("t")
@@ -302,10 +302,11 @@ class Store:
         with self._setting(COMMIT_METADATA, metadata):  # a merge takes no writer options
             merge.whenNotMatchedInsertAll().execute()
 
-    def _are_few(self, spec: TableSpec) -> bool:
-        """Whether a table is so small that one process may merge rows into it: Spark needs seconds for next to none."""
+    def _n_bytes(self, spec: TableSpec, run_id: str) -> int:
+        """How much a table and the staged rows of a run hold."""
         actions = pa.table(DeltaTableFile(str(self._root.table(spec))).get_add_actions())
-        return int(pc.sum(actions["size_bytes"]).as_py() or 0) <= _FEW_BYTES
+        staged = self._root.staging(run_id, spec).rglob("*.parquet")
+        return int(pc.sum(actions["size_bytes"]).as_py() or 0) + sum(path.stat().st_size for path in staged)
 
     def _merge_here(self, staged: pa.Table, spec: TableSpec, metadata: str, rules: "_Rules") -> None:
         table = DeltaTableFile(str(self._root.table(spec)))
