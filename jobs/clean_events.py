@@ -1,5 +1,6 @@
 """bronze.events → silver: one disposition for every line, and whose each id is."""
 
+from contextlib import nullcontext
 from datetime import date
 
 import pyarrow as pa
@@ -27,21 +28,21 @@ _IDENTITIES = pa.schema(
 
 def transform(inputs: Inputs, settings: IdentityRules) -> Outputs:
     """Learn from lines and statements whose ids are whose; the lines themselves are sorted where they lie."""
-    fresh, n_fresh = _news(inputs)
-    known = inputs.known_ids
-    if known is not None and n_fresh <= _FEW_LINKS:
-        changed = _of_few(fresh, known, settings, inputs.cut)
-    else:
-        changed = _of_all(fresh, n_fresh, inputs, settings)
+    with inputs.known_ids.opened() if inputs.known_ids else nullcontext() as known:
+        fresh, n_fresh = _news(inputs, known)
+        if known is not None and n_fresh <= _FEW_LINKS:
+            changed = _of_few(fresh, known, settings, inputs.cut)
+        else:
+            changed = _of_all(fresh, n_fresh, inputs, settings)
     return Outputs({silver.LINKS: fresh, silver.IDENTITIES: changed}, release=(fresh,))
 
 
-def _news(inputs: Inputs) -> tuple[DataFrame, int]:
+def _news(inputs: Inputs, known: KnownIds | None) -> tuple[DataFrame, int]:
     """The links that are not known, or not from so early a day, and how many they are."""
-    if inputs.known_ids is None or not inputs.are_few:
+    if known is None or not inputs.are_few:
         fresh = links.news(links.first_seen(inputs.told, inputs.seen_again), inputs[silver.LINKS]).persist()
         return fresh, fresh.count()
-    rows = inputs.known_ids.news(inputs.told.toArrow())
+    rows = known.news(inputs.told.toArrow())
     return inputs.told.sparkSession.createDataFrame(rows), rows.num_rows
 
 

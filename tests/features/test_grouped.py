@@ -88,15 +88,17 @@ def test_a_failing_cut_tells_nothing_of_a_row(files):
 @pytest.mark.parametrize("most_bytes", [1, 1 << 20])
 def test_few_rows_are_looked_up_here_and_by_tasks(files, monkeypatch, most_bytes):
     monkeypatch.setattr(grouped, "_TASK_BYTES", most_bytes)
-    columns = {"key": "string", "least": "bigint", "day": "date"}
-    statement = f"SELECT key, min(n), DATE '2026-01-02' FROM {ARRIVED} WHERE key IN ('k1', 'k2') GROUP BY key"
-    found = grouped.looked_up(files, statement, columns)
+    columns = {"key": "string", "most": "bigint", "day": "date"}
+    some = f"SELECT key, n FROM {ARRIVED} WHERE n < 4000"
+    statement = "SELECT key, max(n), DATE '2026-01-02' FROM kept WHERE key IN ('k1', 'k2') GROUP BY key"
+    with grouped.kept(files, some) as ask:
+        found = ask(statement, columns)
     rows = list(zip(*(column.to_pylist() for column in found), strict=True))  # one of each task
     assert found.column_names == list(columns)
-    assert {key: min(n for name, n, _ in rows if name == key) for key in ("k1", "k2")} == {"k1": 1, "k2": 2}
+    assert {key: max(n for name, n, _ in rows if name == key) for key in ("k1", "k2")} == {"k1": 3951, "k2": 3952}
     assert {(key, day) for key, _, day in rows} == {("k1", date(2026, 1, 2)), ("k2", date(2026, 1, 2))}
-    nothing = grouped.looked_up(replace(files, paths=[]), statement, columns)
-    assert (nothing.num_rows, nothing.schema) == (0, found.schema)
+    with grouped.kept(replace(files, paths=[]), some) as ask:
+        assert ask(statement, columns).num_rows == 0
 
 
 @pytest.mark.parametrize("most_bytes", [1, 1 << 20])
@@ -106,18 +108,23 @@ def test_a_damaged_file_is_told(files, monkeypatch, tmp_path, most_bytes):
     content = bytearray(Path(files.paths[0]).read_bytes())
     content[4:200] = bytes(byte ^ 255 for byte in content[4:200])
     bad.write_bytes(content)
-    with pytest.raises(Exception, match=f"{grouped.UNREADABLE}{bad}"):
-        grouped.looked_up(
-            replace(files, paths=[*files.paths, str(bad)]), f"SELECT key, n FROM {ARRIVED}", dict(files.columns)
-        )
+    there = replace(files, paths=[*files.paths, str(bad)])
+    with (
+        pytest.raises(Exception, match=f"{grouped.UNREADABLE}{bad}"),
+        grouped.kept(there, f"SELECT key, n FROM {ARRIVED}") as ask,
+    ):
+        ask("SELECT key, n FROM kept", dict(files.columns))
 
 
 @pytest.mark.parametrize("most_bytes", [1, 1 << 20])
 def test_nothing_of_a_row_is_told_while_rows_are_streamed(files, monkeypatch, most_bytes):
     monkeypatch.setattr(grouped, "_TASK_BYTES", most_bytes)
-    some = f"(SELECT min(key) AS key FROM {ARRIVED}), range(200000) AS r(i)"
+    some = "(SELECT min(key) AS key FROM kept), range(200000) AS r(i)"
     late = f"SELECT CASE WHEN i = 199999 THEN key ELSE '1' END::INTEGER AS n FROM {some}"
-    with pytest.raises(Exception, match="Groups could not be computed") as raised:
-        grouped.looked_up(files, late, {"n": "int"})
+    with (
+        pytest.raises(Exception, match="Groups could not be computed") as raised,
+        grouped.kept(files, f"SELECT key FROM {ARRIVED}") as ask,
+    ):
+        ask(late, {"n": "int"})
     assert "k1" not in str(raised.value)
     assert "k0" not in str(raised.value)

@@ -9,7 +9,7 @@ import pytest
 
 from affinity.features import grouped
 from affinity.features.grouped import Files
-from affinity.features.known_ids import Identity, KnownIds, Link
+from affinity.features.known_ids import Identity, IdFiles, Link
 from affinity.tables import silver
 
 KINDS = {"a": "account", "c": "cookie"}
@@ -55,7 +55,8 @@ def known(spark, tmp_path, monkeypatch, request):
         written(spark, tmp_path / "links", silver.LINKS, links),
         written(spark, tmp_path / "identities", silver.IDENTITIES, held + ended),
     )
-    return KnownIds(*files, ["file-1", "file-2", "file-3"], tmp_path / "scratch")
+    with IdFiles(*files, ["file-1", "file-2", "file-3"], tmp_path / "scratch").opened() as opened:
+        yield opened
 
 
 def test_links_are_found_from_both_sides_of_files_that_count(known):

@@ -1,5 +1,6 @@
 """Day by day or all at once: the same shop gives the same tables, and the same people."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from affinity.core.vocabulary import Status
+from affinity.features.known_ids import Identity
 from affinity.io.ask import ask
 from affinity.io.config import load_config
 from affinity.io.digest import digest, spark_digest
@@ -18,6 +20,7 @@ from affinity.io.plan import Request
 from affinity.io.platform import Platform
 from affinity.io.releases import Releases
 from affinity.io.runner import run_job
+from affinity.jobs import clean_events
 from affinity.jobs.catalog import JOBS
 from affinity.metrics.agreement import pair_scores
 from affinity.privacy.columns import customer_id
@@ -28,7 +31,7 @@ from affinity.tables import ops, silver
 from tests.simulate.making import FAULTY, tiny
 from tests.simulate.test_dispositions import SOURCES
 
-STEPS = (0, 44, 46)
+STEPS = (0, 44, 45, 46)
 CONTENT = {
     "silver.events": f"SELECT {', '.join(silver.EVENTS.digest_columns)}, customer_id FROM silver.events",
     "silver.quarantine": f"SELECT {', '.join(silver.QUARANTINE.digest_columns)} FROM silver.quarantine",
@@ -57,16 +60,30 @@ def opened(spark: SparkSession, folder: Path, key: Path) -> Platform:
     return Platform.open(load_config(overrides=overrides), session=spark)
 
 
+N_CHANGED: list[int] = []
+
+
+def _noted(updated: Callable[..., list[Identity]]) -> Callable[..., list[Identity]]:
+    def note(*arguments: Any) -> list[Identity]:
+        changed = updated(*arguments)
+        N_CHANGED.append(len(changed))
+        return changed
+
+    return note
+
+
 @pytest.fixture(scope="module")
 def both(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Platform, Platform, Shop]:
     """A root that saw the shop grow, with its late lines and corrections, and one that saw it at the end alone."""
     # An odd id is an account that nobody has: a device on which it was typed would be seen with two people.
     folder, config = tmp_path_factory.mktemp("nights"), tiny(days=STEPS[-1], faults={**FAULTY, "odd_id": 0.001})
     by_night = opened(spark, folder / "by-night", folder / "key")
-    for first, end in pairwise(STEPS):
-        shop = Shop(config, folder / "shop", first, end)
-        simulate(spark, shop)
-        night(by_night, shop.landing)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clean_events, "updated", _noted(clean_events.updated))
+        for first, end in pairwise(STEPS):
+            shop = Shop(config, folder / "shop", first, end)
+            simulate(spark, shop)
+            night(by_night, shop.landing)
     at_once = opened(spark, folder / "at-once", folder / "key")
     night(at_once, shop.landing)
     return by_night, at_once, shop
@@ -81,6 +98,11 @@ def test_by_night_and_at_once_give_the_same(both: tuple[Platform, Platform, Shop
     expected = rows(at_once)
     assert expected
     assert rows(by_night) == expected
+
+
+@pytest.mark.usefixtures("both")
+def test_some_night_looked_up_whom_its_links_concern() -> None:
+    assert sum(N_CHANGED) > 0
 
 
 def test_a_customer_has_one_row_per_day(both: tuple[Platform, Platform, Shop]) -> None:

@@ -80,13 +80,13 @@ class _Graph:
 
     def look_up(self, keys: Iterable[str]) -> None:
         """Come to know the rows of these ids."""
-        if missing := set(keys) - self._rows.keys():
+        if missing := {key for key in keys if key not in self._rows}:
             self._take(self._known.identities_of(missing))
-            self._rows |= dict.fromkeys(missing - self._rows.keys())
+            self._rows |= dict.fromkeys(key for key in missing if key not in self._rows)
 
     def look_at(self, keys: Iterable[str]) -> None:
         """Come to know the links of these ids."""
-        if missing := set(keys) - self._around.keys():
+        if missing := {key for key in keys if key not in self._around}:
             self._around |= {key: dict(self.fresh.get(key, {})) for key in missing}
             for key, _, other, kind, first_date in self._known.links_of(missing):
                 self._kinds[other] = kind
@@ -99,7 +99,7 @@ class _Graph:
     def are_met(self, keys: Iterable[str]) -> set[str]:
         """Those of the ids, of which none is an anchor, that were ever seen with one."""
         asked = set(keys)
-        if missing := asked - self._met.keys():
+        if missing := {key for key in asked if key not in self._met}:
             found = self._known.met(missing, self.rules.anchor_kinds)
             self._met |= {key: key in found or self.is_met_now(key) for key in missing}
         return {key for key in asked if self._met[key]}
@@ -136,7 +136,7 @@ class _Graph:
 
     def _of_customers(self, keys: Iterable[str]) -> list[Identity]:
         customers = {row.customer_id for key in keys if (row := self._rows[key])}
-        if missing := customers - self._members.keys():
+        if missing := {customer for customer in customers if customer not in self._members}:
             self._members |= {customer: [] for customer in missing}
             for row in self._take(self._known.members_of(missing)):
                 self._members[row.customer_id].append(row)
@@ -194,7 +194,7 @@ def _still_shared(suspects: Collection[str], anchors: Collection[str], graph: _G
     graph.look_up(suspects)
     shared = {key for key in suspects if (row := graph.row(key)) and row.is_shared}
     met = {
-        key: {other for other in found if graph.is_anchor(other)} - set(anchors)
+        key: {other for other in found if graph.is_anchor(other) and other not in anchors}
         for key, found in graph.sampled(graph.are_met(shared)).items()
     }
     graph.look_up(other for found in met.values() for other in found)
@@ -233,12 +233,12 @@ def _resolved(again: Collection[str], graph: _Graph) -> Iterator[Identity]:
         yield Identity(key, graph.kind(key), own, customer, since, is_shared, is_capped)
 
 
-def _persons(anchors: Collection[str], graph: _Graph) -> dict[str, _Group]:
+def _persons(anchors: set[str], graph: _Graph) -> dict[str, _Group]:
     """Anchors that are linked; too many, or with one that was capped before, they are capped and each is alone."""
     merged = {key: {other for other in graph.around(key) if graph.is_anchor(other)} for key in anchors}
     graph.look_up(other for found in merged.values() for other in found)
     persons: dict[str, _Group] = {}
-    for members in _components(anchors, lambda key: merged[key] & set(anchors)):
+    for members in _components(anchors, lambda key: merged[key] & anchors):
         outside = {other for key in members for other in merged[key]} - members
         if len(members) > graph.rules.max_anchors or outside:  # linked anchors that are nobody's are capped
             persons |= {key: _Group(customer_id_of(key), None, is_capped=True) for key in members}

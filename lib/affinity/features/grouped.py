@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.pandas.types import to_arrow_schema
-from pyspark.sql.types import DataType, StructField, StructType
 
 from affinity.tables.views import type_of
 
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
 
 ARRIVED = "arrived"
 """The rows of a task, as a statement calls them. Those of Spark pass by once: who reads them twice keeps them."""
+KEPT = "kept"
 SPEAKS = "Cannot go on: "
 """How a statement begins what it says by error(); of any other error only the kind is told, as it may hold a row."""
 UNREADABLE = "A file cannot be read: "
@@ -37,6 +36,8 @@ _TASK_BYTES = 256 << 20
 _PACKED = pa.ipc.IpcWriteOptions(compression="lz4")
 Batches = Iterator[pa.RecordBatch]
 Work = Callable[["duckdb.DuckDBPyConnection"], Batches]
+Ask = Callable[[str, Mapping[str, str]], pa.Table]
+"""A statement and the names and types of its columns → its rows."""
 
 
 @dataclass(frozen=True)
@@ -83,16 +84,20 @@ def mapped(rows: Rows, statement: str, columns: Mapping[str, str]) -> DataFrame:
     return _sent(rows, partial(_answered, statement), columns)
 
 
-def looked_up(files: Files, statement: str, columns: Mapping[str, str]) -> pa.Table:
-    """``mapped``, of which few rows come out, here: files that one task would read are read without one."""
+@contextmanager
+def kept(files: Files, rows: str) -> Iterator[Ask]:
+    """Rows of files that are asked many times, each time for few: a statement gives them, others call them ``KEPT``.
+
+    Of files that one task would read they are read once, into memory; of more, tasks read them each time, and a
+    statement gives what it gives of the files of each task.
+    """
     if sum(Path(path).stat().st_size for path in files.paths) > _TASK_BYTES:
-        return mapped(files, statement, columns).toArrow()
-    found: list[pa.RecordBatch] = []
-    if files.paths:
-        with _known_files(files.paths, files.columns) as asked:
-            found += _answered(statement, asked)
-    schema = to_arrow_schema(StructType([StructField(n, DataType.fromDDL(kind)) for n, kind in columns.items()]))
-    return pa.Table.from_batches([batch.rename_columns(schema.names).cast(schema) for batch in found], schema)
+        each = f"WITH {KEPT} AS NOT MATERIALIZED ({rows})"
+        yield lambda asked, columns: mapped(files, f"{each} {asked}", columns).toArrow()
+        return
+    with _known_files(files.paths, files.columns) as here:
+        here.execute(f"CREATE TEMP TABLE {KEPT} AS {rows}")
+        yield lambda asked, columns: here.sql(asked).to_arrow_table().rename_columns(list(columns))
 
 
 def in_groups(rows: DataFrame, key: str, statement: str, columns: Mapping[str, str]) -> DataFrame:
@@ -201,8 +206,10 @@ def _known_files(paths: Sequence[str], columns: Mapping[str, str]) -> "Iterator[
     none = ", ".join(f"NULL::{type_of(kind)} AS {name}" for name, kind in columns.items())
     with _connection() as asked:
         try:
-            asked.read_parquet(list(paths), hive_partitioning=True, union_by_name=True).create_view("files")
-            asked.execute(f"CREATE VIEW {ARRIVED} AS SELECT {none} WHERE false UNION ALL BY NAME FROM files")
+            if paths:
+                asked.read_parquet(list(paths), hive_partitioning=True, union_by_name=True).create_view("files")
+            there = " UNION ALL BY NAME FROM files" if paths else ""
+            asked.execute(f"CREATE VIEW {ARRIVED} AS SELECT {none} WHERE false{there}")
             yield asked
         except _faults() as error:
             for path in [] if _is_of_system(error) else paths:

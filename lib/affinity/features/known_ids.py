@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from affinity.features.grouped import ARRIVED, Files, looked_up, parquet
+from affinity.features.grouped import ARRIVED, KEPT, Ask, Files, kept, parquet
 from affinity.tables import silver
 
 _PAIR = ("subject_key", "other_key")
@@ -44,8 +45,8 @@ class Identity(NamedTuple):
 
 
 @dataclass(frozen=True)
-class KnownIds:
-    """Looks up links that files that count tell of, and identities that hold.
+class IdFiles:
+    """Files of silver.links, of which those count whose witness is among ``file_ids``, and of silver.identities.
 
     What is asked goes to ``scratch``, where tasks find it.
     """
@@ -53,6 +54,24 @@ class KnownIds:
     links: Files
     identities: Files
     file_ids: Collection[str]
+    scratch: Path
+
+    @contextmanager
+    def opened(self) -> "Iterator[KnownIds]":
+        """What they say."""
+        counting = f"file_id IN {_listed('file_id', self.file_ids, self.scratch)}"
+        standing = f"SELECT {', '.join(Link._fields)} FROM {ARRIVED} WHERE {counting}"
+        holding = f"SELECT * FROM {ARRIVED} WHERE valid_to_date IS NULL"
+        with kept(self.links, standing) as links, kept(self.identities, holding) as identities:
+            yield KnownIds(links, identities, self.scratch)
+
+
+@dataclass(frozen=True)
+class KnownIds:
+    """Looks up links that count and identities that hold."""
+
+    links: Ask
+    identities: Ask
     scratch: Path
 
     def identities_of(self, keys: Collection[str]) -> list[Identity]:
@@ -70,12 +89,12 @@ class KnownIds:
     def links_of(self, keys: Collection[str], *, most: int | None = None) -> list[Link]:
         """The links of these ids, which come first in them; of each at least ``most``, if there are."""
         few = f" QUALIFY row_number() OVER (PARTITION BY subject_key) <= {most}" if most else ""
-        return _all(Link, self._of_links(f"SELECT * FROM ({self._sides(keys)}){few}", Link._fields))
+        return _all(Link, self.links(f"SELECT * FROM ({self._sides(keys)}){few}", _types(Link._fields)))
 
     def met(self, keys: Collection[str], kinds: Collection[str]) -> set[str]:
         """Those of the ids that were seen with one of these kinds."""
-        those = f"FROM ({self._sides(keys)}) WHERE other_kind IN {self._asked('other_kind', kinds)}"
-        found = self._of_links(f"SELECT DISTINCT subject_key {those}", ("subject_key",))
+        those = f"FROM ({self._sides(keys)}) WHERE other_kind IN {_listed('other_kind', kinds, self.scratch)}"
+        found = self.links(f"SELECT DISTINCT subject_key {those}", _types(["subject_key"]))
         return set(found["subject_key"].to_pylist())
 
     def news(self, found: pa.Table) -> pa.Table:
@@ -83,9 +102,9 @@ class KnownIds:
 
         ``found`` are rows of silver.links without ``run_id``; a pair may come any number of times.
         """
-        asked = self._written(found.select(_PAIR).group_by(list(_PAIR)).aggregate([]))
-        those = f"FROM {ARRIVED} SEMI JOIN {asked} USING ({', '.join(_PAIR)}) WHERE {self._counting()} GROUP BY ALL"
-        known = self._of_links(f"SELECT {', '.join(_PAIR)}, min(first_date) {those}", (*_PAIR, "first_date"))
+        asked = _written(found.select(_PAIR).group_by(list(_PAIR)).aggregate([]), self.scratch)
+        those = f"FROM {KEPT} SEMI JOIN {asked} USING ({', '.join(_PAIR)}) GROUP BY ALL"
+        known = self.links(f"SELECT {', '.join(_PAIR)}, min(first_date) {those}", _types([*_PAIR, "first_date"]))
         since: dict[tuple[str, str], date] = {}
         for one, other, day in _rows(known):
             since[one, other] = min(day, since.get((one, other), day))
@@ -98,29 +117,25 @@ class KnownIds:
         return rows.take(pa.array(seen.values(), pa.int64()))
 
     def _held(self, names: Sequence[str], by: str, values: Collection[str]) -> pa.Table:
-        those = f"FROM {ARRIVED} WHERE valid_to_date IS NULL AND {by} IN {self._asked(by, values)}"
-        return looked_up(self.identities, f"SELECT {', '.join(names)} {those}", _types(names))
+        those = f"FROM {KEPT} WHERE {by} IN {_listed(by, values, self.scratch)}"
+        return self.identities(f"SELECT {', '.join(names)} {those}", _types(names))
 
     def _sides(self, keys: Collection[str]) -> str:
         """The links of these ids, from either end."""
-        asked, count = self._asked("key", keys), self._counting()
-        there, back = (f"SELECT {', '.join(names)} FROM {ARRIVED} WHERE {count} AND" for names in (Link._fields, _BACK))
+        asked = _listed("key", keys, self.scratch)
+        there, back = (f"SELECT {', '.join(names)} FROM {KEPT} WHERE" for names in (Link._fields, _BACK))
         return f"{there} subject_key IN {asked} UNION ALL {back} other_key IN {asked} AND other_key <> subject_key"
 
-    def _counting(self) -> str:
-        return f"file_id IN {self._asked('file_id', self.file_ids)}"
 
-    def _of_links(self, statement: str, names: Sequence[str]) -> pa.Table:
-        return looked_up(self.links, statement, _types(names))
+def _listed(name: str, values: Collection[str], scratch: Path) -> str:
+    return f"(SELECT {name} FROM {_written(pa.table({name: pa.array(values, pa.string())}), scratch)})"
 
-    def _asked(self, name: str, values: Collection[str]) -> str:
-        return f"(SELECT {name} FROM {self._written(pa.table({name: pa.array(values, pa.string())}))})"
 
-    def _written(self, asked: pa.Table) -> str:
-        folder = self.scratch / uuid.uuid4().hex
-        folder.mkdir(parents=True)
-        pq.write_table(asked, folder / "asked.parquet")
-        return parquet(folder)
+def _written(asked: pa.Table, scratch: Path) -> str:
+    folder = scratch / uuid.uuid4().hex
+    folder.mkdir(parents=True)
+    pq.write_table(asked, folder / "asked.parquet")
+    return parquet(folder)
 
 
 _Row = TypeVar("_Row", Link, Identity)

@@ -16,7 +16,7 @@ from affinity.core.vocabulary import COUNTING, Disposition, Feed, FileState
 from affinity.features import cleaning, links
 from affinity.features.cleaning import SAME_EVENT_DAYS, UNREADABLE_DATE, Rivals, counted_by_day
 from affinity.features.grouped import Files, Rows
-from affinity.features.known_ids import KnownIds
+from affinity.features.known_ids import IdFiles
 from affinity.io.job import SEEN_AGAIN, TOLD, Inputs, Outputs
 from affinity.io.kinds import Done, Work
 from affinity.io.landing import replaced_by
@@ -148,12 +148,12 @@ class CleanWork(Work):
             are_few=max(lines.n_lines, n_statements) <= _FEW_LINES,
         )
 
-    def _known_ids(self) -> KnownIds | None:
+    def _known_ids(self) -> IdFiles | None:
         of_links, of_ids = (self.plan.releases.version(spec) for spec in _OF_IDS)
         if of_links is None or of_ids is None:
             return None
         known = (self.store.files(silver.LINKS, of_links), self.store.files(silver.IDENTITIES, of_ids))
-        return KnownIds(*known, _live(self.plan.manifest), self.platform.root.scratch(self.plan.run_id))
+        return IdFiles(*known, _live(self.plan.manifest), self.platform.root.scratch(self.plan.run_id))
 
     def _told(self, lines: _Lines, statements: Collection[str]) -> DataFrame:
         """Links of which the lines tell, and these files with statements."""

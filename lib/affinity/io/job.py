@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from affinity.features.grouped import Files
-    from affinity.features.known_ids import KnownIds
+    from affinity.features.known_ids import IdFiles
 
 
 SEEN_AGAIN = "seen_again"
@@ -95,7 +95,7 @@ class Inputs:
     as_of: date | None = None
     mapping: SourceMapping | None = None
     is_anew: bool = False
-    known_ids: "KnownIds | None" = None
+    known_ids: "IdFiles | None" = None
     are_few: bool = False
     days_in_files: Callable[[], DaysInFiles | None] = lambda: None
 

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from affinity.algorithms.identities import IdentityRules
 from affinity.algorithms.identity_updates import updated
 from affinity.features.grouped import Files
-from affinity.features.known_ids import KnownIds, Link
+from affinity.features.known_ids import IdFiles, Link
 from affinity.privacy.columns import customer_id_sql
 from affinity.tables import silver
 from affinity.tables.spec import TableSpec
@@ -86,12 +86,12 @@ def row(n_runs: int = 3) -> Iterator[Row]:
             spark.stop()
 
 
-def _graph(spark: SparkSession, folder: Path, n_people: int) -> KnownIds:
+def _graph(spark: SparkSession, folder: Path, n_people: int) -> IdFiles:
     asked = {"n": n_people, "cookies": _COOKIES}
     ids = {"own": customer_id_sql("key"), "whose": customer_id_sql("account")}
     links = _written(spark, folder / "links", silver.LINKS, _LINKS.format(**asked))
     identities = _written(spark, folder / "identities", silver.IDENTITIES, _IDENTITIES.format(**asked, **ids))
-    return KnownIds(links, identities, ["file"], folder / "scratch")
+    return IdFiles(links, identities, ["file"], folder / "scratch")
 
 
 def _written(spark: SparkSession, folder: Path, spec: TableSpec, rows: str) -> Files:
@@ -105,9 +105,10 @@ def _written(spark: SparkSession, folder: Path, spec: TableSpec, rows: str) -> F
     return Files(spark, [str(path) for path in sorted(folder.glob("*.parquet"))], kinds)
 
 
-def _run(known: KnownIds) -> Sample:
+def _run(files: IdFiles) -> Sample:
     with duckdb.connect() as connection:
         told: pa.Table = connection.sql(_FRESH).to_arrow_table()
-    fresh = known.news(told).select(Link._fields)
-    found = sorted(updated((Link(**row) for row in fresh.to_pylist()), known, IdentityRules()))
+    with files.opened() as known:
+        fresh = known.news(told).select(Link._fields)
+        found = sorted(updated((Link(**row) for row in fresh.to_pylist()), known, IdentityRules()))
     return Sample(found, [{"new links": fresh.num_rows, "rows that changed": len(found)}])
