@@ -74,7 +74,7 @@ def run(
 
     dates = _dates(as_of, from_, to, every)
     settings = options.config_of(config, env, root, set_)
-    request = Request(dates[0], source[0], landing, restate, wait, tuple(source[1:]))
+    request = Request(dates[0], tuple(source), landing, restate, wait)
     landed = check(settings, JOBS, request)
     looking = Platform.open(settings, create=False, may_be_missing=True)
     check_dates(looking.ops, landed, dates)
@@ -103,7 +103,7 @@ def _dates(as_of: datetime | None, first: datetime | None, last: datetime | None
 def job(
     name: Annotated[str, typer.Argument(help="Job, as in the list of docs/jobs.md.")],
     as_of: options.AsOf = None,
-    source: options.Source = None,
+    source: options.Sources = [],  # noqa: B006 - typer reads it, nobody writes it
     landing: options.Landing = None,
     config: options.ConfigFile = None,
     env: options.Env = None,
@@ -120,7 +120,7 @@ def job(
 
     chosen = find(name, (*JOBS, *ON_DEMAND))
     platform = options.platform_of(config, env, root, set_)
-    request = Request(as_of.date() if as_of else None, source, landing, restate, wait)
+    request = Request(as_of.date() if as_of else None, tuple(source), landing, restate, wait)
     (result,) = walk_with_progress(platform, [chosen], [request])
     raise typer.Exit(int(result.exit_code))
 
@@ -154,7 +154,7 @@ def replay(
     if fault := reason_fault(reason, Defect):
         raise BadInput(f"Option --reason: {fault}.")
     settings = options.config_of(config, env, root, [*set_, f'jobs.replay_quarantine.reason="{reason}"'])
-    request = Request(source=source, landing=landing, wait_secs=wait)
+    request = Request(sources=(source,), landing=landing, wait_secs=wait)
     check(settings, [replay_quarantine.JOB], request)
     options.root_of(settings)  # where nothing was ingested there is nothing to make, either
     platform = Platform.open(settings)
@@ -199,7 +199,7 @@ def demo(
     platform = options.platform_of(config, env, root, set_)
     with walk_lease(platform.root):
         landing = shop.unpack(platform.root.path / "landing" / shop.SOURCE)
-        results = walk_with_progress(platform, JOBS, [Request(shop.AS_OF, shop.SOURCE, landing)])
+        results = walk_with_progress(platform, JOBS, [Request(shop.AS_OF, (shop.SOURCE,), landing)])
     if code := exit_code(results):
         raise typer.Exit(int(code))
     if all(result.status is Status.NOTHING_TO_DO for result in results):
@@ -234,7 +234,7 @@ def demo_shop(
     with walk_lease(platform.root):
         if not out.is_dir():
             simulate_once(platform.spark, shop_config("demo", {}, {}, []), out)
-        request = Request(shop.SHOP_AS_OF, shop.SHOP_SOURCES[0], out / "landing", more_sources=shop.SHOP_SOURCES[1:])
+        request = Request(shop.SHOP_AS_OF, shop.SHOP_SOURCES, out / "landing")
         results = walk_with_progress(platform, JOBS, [request], keep_open=True)
     if code := exit_code(results):
         raise typer.Exit(int(code))

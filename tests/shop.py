@@ -81,7 +81,7 @@ class Shop:
     def run(self, name: str | Job, as_of: date | None = None, **options: Any) -> Result:
         """Run one job."""
         job = find(name, JOBS) if isinstance(name, str) else name
-        return run_job(self.platform, job, Request(as_of, "online_retail", self.landing, **options))
+        return run_job(self.platform, job, Request(as_of, ("online_retail",), self.landing, **options))
 
     def ingest(self) -> list[Result]:
         """Bring landed events to silver."""

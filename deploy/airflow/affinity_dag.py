@@ -4,7 +4,7 @@ Generated from the jobs by affinity.io.airflow; edit its template, not this file
 beside the command that runs a job. Set on the scheduler and the workers:
 
 - AFFINITY_COMMAND   how a job is run; the job's name and options follow: "affinity job", or deploy/cluster/submit.sh
-- AFFINITY_SOURCE, AFFINITY_LANDING   the source mapping and the folder of its landed files
+- AFFINITY_SOURCE, AFFINITY_LANDING   the source mappings with blanks between, and the folder of their files
 - AFFINITY_SCHEDULE  cron, UTC; the date at the end of the data interval is as_of, so it must lie past midnight of the
   business zone and after the files of the day before have landed
 - AFFINITY_START     first date of the schedule
@@ -23,7 +23,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from airflow.timetables.interval import CronDataIntervalTimetable
 
 COMMAND = shlex.split(os.environ.get("AFFINITY_COMMAND", "affinity job"))
-SOURCE = os.environ.get("AFFINITY_SOURCE", "online_retail")
+SOURCES = os.environ.get("AFFINITY_SOURCE", "online_retail").split()
 LANDING = os.environ.get("AFFINITY_LANDING", "landing")
 SCHEDULE = os.environ.get("AFFINITY_SCHEDULE", "0 5 * * *")
 START = datetime.fromisoformat(os.environ.get("AFFINITY_START", "2011-01-01")).replace(tzinfo=timezone.utc)  # noqa: UP017
@@ -59,7 +59,8 @@ AFTER = {
 
 def run_job(job: str, as_of: str) -> None:
     """Run one job for one date; try again only where the same command may succeed later."""
-    options = ["--as-of", as_of, "--source", SOURCE, "--landing", LANDING, "--wait", WAIT_SECS]
+    sources = [word for source in SOURCES for word in ("--source", source)]
+    options = ["--as-of", as_of, *sources, "--landing", LANDING, "--wait", WAIT_SECS]
     code = subprocess.run([*COMMAND, job, *options], check=False).returncode
     if code == 0:
         return

@@ -107,7 +107,7 @@ _AS_CSV = "concat_ws(',', " + ", ".join(f"coalesce({name}::VARCHAR, '')" for nam
 
 def ingested(platform: Platform, landing: Path) -> None:
     """Run the job; it has to read something."""
-    result = run_job(platform, find("ingest_events", JOBS), Request(None, "bench", landing))
+    result = run_job(platform, find("ingest_events", JOBS), Request(None, ("bench",), landing))
     if result.status is not Status.DONE:
         raise RuntimeError(f"ingest_events ended as {result.status}: {result.reason}")
 

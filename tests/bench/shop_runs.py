@@ -33,7 +33,7 @@ def run(platform: Platform, job: str, request: Request) -> None:
 def take_in(platform: Platform, landing: Path) -> None:
     """Every channel of a shop that has landed something."""
     there = {path.relative_to(landing).parts[0] for path in landing.rglob("*") if path.is_file()}
-    jobs = [("ingest_events", source) for source in _EVENTS if source.removeprefix("shop_") in there]
-    jobs += [("ingest_customers", "shop_crm")] if "crm" in there else []
-    for job, source in jobs:
-        run(platform, job, Request(None, source, landing))
+    if events := tuple(source for source in _EVENTS if source.removeprefix("shop_") in there):
+        run(platform, "ingest_events", Request(None, events, landing))
+    if "crm" in there:
+        run(platform, "ingest_customers", Request(None, ("shop_crm",), landing))

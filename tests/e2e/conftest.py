@@ -24,7 +24,7 @@ class Demo(Shop):
     def walk(self, as_of: date = AS_OF) -> list[Result]:
         """Run all jobs for a date."""
         self.reopen()
-        return list(walk(self.platform, JOBS, Request(as_of, "online_retail", self.landing)))
+        return list(walk(self.platform, JOBS, Request(as_of, ("online_retail",), self.landing)))
 
 
 @pytest.fixture(scope="session")

@@ -58,7 +58,7 @@ def test_a_score_for_an_older_date_uses_no_younger_model(demo: Demo) -> None:
 
 def test_a_dry_run_says_so_and_does_nothing(demo: Demo) -> None:
     before = demo.versions()
-    said = list(forecast(demo.platform, JOBS, Request(date(2011, 8, 1), "online_retail", demo.landing)))
+    said = list(forecast(demo.platform, JOBS, Request(date(2011, 8, 1), ("online_retail",), demo.landing)))
     assert {result.job for result in said if result.status is Status.STARTED} >= {"build_features", "assign_segments"}
     assert demo.versions() == before
 

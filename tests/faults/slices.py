@@ -17,7 +17,7 @@ def main() -> None:
     folder, landing, as_of = Path(sys.argv[1]), Path(sys.argv[2]), date.fromisoformat(sys.argv[3])
     shop = Shop(folder, overrides=["spark.master=local[1]"])
     jobs: list[tuple[Job, date | None]] = [(find("ingest_items", JOBS), None), (TWO_TABLES, as_of)]
-    ended = [run_job(shop.platform, job, Request(day, "online_retail", landing, wait_secs=180)) for job, day in jobs]
+    ended = [run_job(shop.platform, job, Request(day, ("online_retail",), landing, wait_secs=180)) for job, day in jobs]
     sys.exit(next((result.exit_code for result in ended if result.exit_code is not ExitCode.DONE), 0))
 
 

@@ -36,7 +36,7 @@ def shop(spark: SparkSession, tmp_path: Path) -> Shop:
 
 
 def run(shop: Shop, job: str, source: str) -> Result:
-    return run_job(shop.platform, find(job, JOBS), Request(None, source, shop.landing))
+    return run_job(shop.platform, find(job, JOBS), Request(None, (source,), shop.landing))
 
 
 def jsonl(shop: Shop, name: str, *lines: Mapping[str, Any]) -> None:

@@ -51,7 +51,7 @@ def landed(spark, tmp_path_factory) -> Path:
     platform = Platform.open(load_config(overrides=overrides(folder)), session=spark)
     jobs = [("ingest_events", source) for source in ("shop_web", "shop_app", "shop_tills", "shop_orders")]
     for name, source in [*jobs, ("ingest_customers", "shop_crm")]:
-        assert run_job(platform, find(name, JOBS), Request(None, source, shop.landing)).status is Status.DONE
+        assert run_job(platform, find(name, JOBS), Request(None, (source,), shop.landing)).status is Status.DONE
     return folder
 
 

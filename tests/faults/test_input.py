@@ -50,7 +50,7 @@ def land(shop: Shop, path: str, data: bytes) -> Path:
 
 def run(shop: Shop, job: str, channel: str) -> Result:
     """Run a job on one channel of the shop."""
-    return run_job(shop.platform, find(job, JOBS), Request(None, f"shop_{channel}", shop.landing))
+    return run_job(shop.platform, find(job, JOBS), Request(None, (f"shop_{channel}",), shop.landing))
 
 
 @pytest.fixture(scope="module")

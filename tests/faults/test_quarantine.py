@@ -197,7 +197,7 @@ def _right_quotes(shop: MappedShop, monkeypatch: pytest.MonkeyPatch) -> None:
         patch.setattr(Publication, "release", _die)
         assert shop.replay("unparsable").exit_code is ExitCode.INFRASTRUCTURE
     jobs = [clean_events.JOB, replay_quarantine.JOB, clean_events.JOB]  # as the command line does
-    idle, recovered, cleaned = walk(shop.platform, jobs, Request(None, "online_retail", shop.landing))
+    idle, recovered, cleaned = walk(shop.platform, jobs, Request(None, ("online_retail",), shop.landing))
     assert (idle.status, recovered.status, cleaned.status) == (Status.NOTHING_TO_DO, Status.RECOVERED, Status.DONE)
     gone = "files with such lines no longer lie in landing: 2025-10-07.csv"
     assert recovered.reason == f"1 of 1 lines are taken now. 1 {gone}"

@@ -15,8 +15,9 @@ from pyspark.sql import SparkSession
 from affinity.core.source import SourceMapping
 from affinity.core.vocabulary import Feed
 from affinity.io import files as files_module
-from affinity.io.files import Reading, batch, layouts
-from affinity.io.landing import LandedFile, changed_since, landed_files, waiting_files
+from affinity.io.deliveries import Delivery, layouts
+from affinity.io.files import Batch, Reading, batches
+from affinity.io.landing import Arrivals, LandedFile, changed_since, landed_files, waiting_files
 from affinity.reading.splits import Split, n_tasks, packed_evenly, split
 from tests.features.sources import mapping
 
@@ -55,10 +56,16 @@ def told(spark: SparkSession, files: Sequence[LandedFile], source: SourceMapping
     """File, line and item of each row, and the faults of files that could not be read."""
     (folder / "key").write_text("ab" * 32, encoding="ascii")
     feed = Feed.EVENTS if source.events else Feed.ITEMS
-    found = batch(spark, files, layouts(files, source), source, feed)
+    found = batch(spark, files, source, feed)
     reading = Reading(source, feed, "UTC", str(folder / "key"))
     rows = reading.rows(spark, [*found.whole, *found.in_parts]).collect()
     return [*sorted((row["file_id"], row["line_no"], row["item_id"]) for row in rows), *sorted(found.faults.items())]
+
+
+def batch(spark: SparkSession, files: Sequence[LandedFile], source: SourceMapping, feed: Feed) -> Batch:
+    arrived = Arrivals(tuple(files), {}, frozenset(), {})
+    (found,) = batches(spark, [Delivery(source, arrived, layouts(files, source), [])], feed)
+    return found
 
 
 def test_packed_files_are_read_as_they_would_be_unpacked(spark: SparkSession, tmp_path: Path) -> None:
@@ -138,7 +145,7 @@ def test_a_row_of_parquet_is_read_as_a_log_would_say_it(spark: SparkSession, tmp
     ]
     (tmp_path / "key").write_text("ab" * 32, encoding="ascii")
     timed = catalogue(observed_ts="seen")
-    found = batch(spark, files, layouts(files, timed), timed, Feed.ITEMS)
+    found = batch(spark, files, timed, Feed.ITEMS)
     rows = Reading(timed, Feed.ITEMS, "UTC", str(tmp_path / "key")).rows(spark, found.whole)
     texts = rows.selectExpr("item_id", "unit_price", "string(observed_ts)").collect()
     assert sorted(map(tuple, texts)) == [
@@ -215,7 +222,7 @@ def test_what_is_hidden_or_not_finished_waits_and_is_named(tmp_path: Path) -> No
     found = landed_files(tmp_path, logs(pattern="*.jsonl"))
     assert [file.name for file in found] == ["2025-10-06.jsonl"]
     expected = [".2025-10-07.jsonl", "2025-10-09.jsonl.tmp", "_2025-10-08.jsonl"]
-    assert waiting_files(tmp_path, logs(pattern="*.jsonl")) == expected
+    assert waiting_files(tmp_path, [logs(pattern="*.jsonl")]) == expected
 
 
 def test_a_file_that_grows_while_it_is_read_is_noticed(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from deltalake.exceptions import DeltaError
 from affinity.core.errors import AffinityError, BadInput, ExitCode, Infrastructure, NotYet
 from affinity.core.vocabulary import Status
 from affinity.io.config import Config, load_source
-from affinity.io.job import Job, Kind, upstream
+from affinity.io.job import Job, upstream
 from affinity.io.landing import landed_dates, landed_days
 from affinity.io.ops import OpsStore
 from affinity.io.plan import Request, check_as_of, job_settings, make_plan
@@ -30,9 +30,9 @@ def check(config: Config, jobs: Sequence[Job], request: Request) -> list[date]:
     """
     for job in jobs:
         job_settings(config, job)
-    if request.source is None or request.landing is None:
+    if not request.sources or request.landing is None:
         raise BadInput("`affinity run` needs --source NAME and --landing DIR.")
-    mappings = [load_source(config, source) for source in (request.source, *request.more_sources)]
+    mappings = [load_source(config, source) for source in request.sources]
     return [day for mapping in mappings for day in landed_dates(request.landing, mapping)]
 
 
@@ -76,19 +76,10 @@ def walk(
             )
             continue
         on_start(job)
-        for asked in by_source(platform.config, job, request):
-            result = run_job(platform, job, asked)
-            if result.status in STOPPING:
-                stopped.add(job.name)
-            yield result
-
-
-def by_source(config: Config, job: Job, request: Request) -> list[Request]:
-    """The request of a job, once for each source that has something for it where there are several."""
-    if job.kind is not Kind.INGEST or not request.more_sources:
-        return [request]
-    sources = [source for source in (request.source, *request.more_sources) if source]
-    return [replace(request, source=name) for name in sources if load_source(config, name).has(job.feed)]
+        result = run_job(platform, job, request)
+        if result.status in STOPPING:
+            stopped.add(job.name)
+        yield result
 
 
 def _promoted(platform: Platform, job: Job, request: Request) -> list[ModelSpec]:
@@ -122,11 +113,10 @@ def forecast(
             changing.add(job.name)
             yield Result(job.name, Status.STARTED, ExitCode.DONE, reason=f"would follow {', '.join(sorted(needs))}")
             continue
-        for asked in by_source(platform.config, job, request):
-            result = _foreseen(platform, job, asked)
-            if result.status is Status.STARTED:
-                changing.add(job.name)
-            yield result
+        result = _foreseen(platform, job, request)
+        if result.status is Status.STARTED:
+            changing.add(job.name)
+        yield result
 
 
 def _foreseen(platform: Platform, job: Job, request: Request) -> Result:

@@ -7,7 +7,7 @@ import typer
 from affinity.core.errors import AffinityError
 from affinity.io.job import Job
 from affinity.io.log import start_log
-from affinity.io.options import AsOf, ConfigFile, Env, Landing, Restate, RootDir, Set, Source, Wait, platform_of
+from affinity.io.options import AsOf, ConfigFile, Env, Landing, Restate, RootDir, Set, Sources, Wait, platform_of
 from affinity.io.plan import Request
 from affinity.io.runner import Result, run_job
 
@@ -17,7 +17,7 @@ def main(job: Job) -> None:
 
     def run(
         as_of: AsOf = None,
-        source: Source = None,
+        source: Sources = [],  # noqa: B006 - typer reads it, nobody writes it
         landing: Landing = None,
         config: ConfigFile = None,
         env: Env = None,
@@ -27,7 +27,7 @@ def main(job: Job) -> None:
         wait: Wait = 0,
     ) -> None:
         start_log(job.name)
-        request = Request(as_of.date() if as_of else None, source, landing, restate, wait)
+        request = Request(as_of.date() if as_of else None, tuple(source), landing, restate, wait)
         try:
             platform = platform_of(config, env, root, set_)
         except AffinityError as error:

@@ -4,55 +4,21 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from affinity.core.errors import BadInput
 from affinity.core.source import SourceMapping
 from affinity.core.vocabulary import Feed
-from affinity.io.landing import LandedFile, said_date
+from affinity.io.deliveries import Delivery
+from affinity.io.landing import LandedFile
 from affinity.reading.blocks import BLOCK_BYTES, PARQUET_ROWS, Unreadable
 from affinity.reading.counting import Counted, counted
 from affinity.reading.kernel import Reader, schema
-from affinity.reading.layouts import OwnLayout, own_layout
 from affinity.reading.parts import Part, write
-from affinity.reading.splits import Split, dumped, loaded, n_tasks, packed_evenly, split
-
-_SHOWN = 5
-
-
-def layouts(files: Sequence[LandedFile], mapping: SourceMapping) -> dict[str, OwnLayout]:
-    """What each file says of its layout, by file_id; a fault says why it is refused."""
-    found = {file.file_id: own_layout(file.path, mapping) for file in files}
-    for file in files:
-        if fault := _date_fault(file, mapping):
-            found[file.file_id] = replace(found[file.file_id], fault=fault)
-    return found
-
-
-def _date_fault(file: LandedFile, mapping: SourceMapping) -> str | None:
-    if file.file_date is not None:
-        return None
-    if said := said_date(Path(file.name), mapping):
-        return f"its name says {said!r} for a date (expected YYYY-MM-DD or YYYYMMDD)"
-    if not mapping.is_dated_by_name:
-        return None
-    return f"its name has no date, which is the time of what it says (expected {mapping.files.date_pattern})"
-
-
-def refusal(faults: Mapping[str, str], mapping: SourceMapping) -> BadInput:
-    """The error where no file can be read: file name → fault."""
-    told = [f"{name}: {fault}" for name, fault in sorted(faults.items())]
-    more = f"; and {len(told) - _SHOWN} more files" if len(told) > _SHOWN else ""
-    return BadInput(
-        f"Files of source {mapping.name!r} are not as its mapping says: {'; '.join(told[:_SHOWN])}{more}. "
-        f"Nothing was read. Mend the files, or `files` of conf/sources/{mapping.name}.toml if the source has changed; "
-        f"`affinity source check FILE --source {mapping.name}` shows what it makes of one."
-    )
+from affinity.reading.splits import Split, dumped, loaded, n_tasks, packed_evenly, shares, split, work_of
 
 
 @dataclass(frozen=True)
@@ -65,31 +31,50 @@ class Batch:
     faults: Mapping[str, str]
 
 
-def batch(
-    spark: SparkSession,
-    files: Sequence[LandedFile],
-    found: Mapping[str, OwnLayout],
-    mapping: SourceMapping,
-    feed: Feed,
-) -> Batch:
-    """Split the files, and count the lines of those that are packed, split or of Parquet before anything is parsed.
+def batches(spark: SparkSession, deliveries: Sequence[Delivery], feed: Feed) -> list[Batch]:
+    """Split the new files of each delivery, and count in one job the lines of those that are packed, split or of
+    Parquet before anything is parsed.
 
     ``n_lines`` has the lines that say something of the files that were counted; ``faults`` are files that cannot be
     read to their end or should not be.
     """
-    splits = {file.file_id: _splits(file, found[file.file_id], mapping) for file in files}
-    is_counted = feed is not Feed.EVENTS or mapping.files.format == "parquet"
-    unsure = [p for parts in splits.values() for p in parts if is_counted or p.is_packed or not p.is_whole]
-    counts = _counted(spark, unsure, mapping) if unsure else []
+    splits = [_splits(delivery) for delivery in deliveries]
+    unsure = [_unsure(of_files, delivery, feed) for of_files, delivery in zip(splits, deliveries, strict=True)]
+    counts = _counted(spark, unsure, [_is_parquet(delivery.mapping) for delivery in deliveries])
+    return [_batch(*found) for found in zip(deliveries, splits, counts, strict=True)]
+
+
+def _splits(delivery: Delivery) -> dict[str, list[Split]]:
+    """The splits of each file of a delivery."""
+    return {file.file_id: _splits_of(file, delivery) for file in delivery.arrivals.new}
+
+
+def _splits_of(file: LandedFile, delivery: Delivery) -> list[Split]:
+    if not file.n_bytes:  # an empty file says nothing, in every format: it takes back what was under its name
+        return []
+    columns = delivery.layouts[file.file_id].columns
+    whole = Split(str(file.path.absolute()), file.file_id, file.file_date, file.n_bytes, columns)
+    return [whole] if _is_parquet(delivery.mapping) else split(whole)
+
+
+def _unsure(splits: Mapping[str, Sequence[Split]], delivery: Delivery, feed: Feed) -> list[Split]:
+    """The splits whose lines are counted before they are read."""
+    is_counted = feed is not Feed.EVENTS or _is_parquet(delivery.mapping)
+    return [p for parts in splits.values() for p in parts if is_counted or p.is_packed or not p.is_whole]
+
+
+def _is_parquet(mapping: SourceMapping) -> bool:
+    return mapping.files.format == "parquet"
+
+
+def _batch(delivery: Delivery, splits: Mapping[str, Sequence[Split]], counts: Sequence[Counted]) -> Batch:
     faults = {count.file_id: count.fault for count in counts if count.fault}
-    has_header = mapping.files.format == "csv" and mapping.files.header
-    n_lines: dict[str, int] = {}
-    for count in counts:
-        n_lines[count.file_id] = n_lines.get(count.file_id, 0) + count.n_told
-    n_lines = {file_id: max(0, n - has_header) for file_id, n in n_lines.items()}
     by_file: dict[str, list[Counted]] = {}
     for count in counts:
         by_file.setdefault(count.file_id, []).append(count)
+    mapping = delivery.mapping
+    has_header = mapping.files.format == "csv" and mapping.files.header
+    n_lines = {file_id: max(0, sum(c.n_told for c in found) - has_header) for file_id, found in by_file.items()}
     placed = {
         file_id: _numbered(parts, by_file.get(file_id, []))
         for file_id, parts in splits.items()
@@ -103,27 +88,28 @@ def batch(
     return Batch(whole, in_parts, n_lines, faults)
 
 
-def _splits(file: LandedFile, own: OwnLayout, mapping: SourceMapping) -> list[Split]:
-    if not file.n_bytes:  # an empty file says nothing, in every format: it takes back what was under its name
-        return []
-    whole = Split(str(file.path.absolute()), file.file_id, file.file_date, file.n_bytes, own.columns)
-    return [whole] if mapping.files.format == "parquet" else split(whole)
-
-
-def _counted(spark: SparkSession, splits: Sequence[Split], mapping: SourceMapping) -> list[Counted]:
-    tasks = _tasks(spark, splits)
-    is_parquet = mapping.files.format == "parquet"
+def _counted(
+    spark: SparkSession, groups: Sequence[Sequence[Split]], are_parquet: Sequence[bool]
+) -> list[list[Counted]]:
+    found: list[list[Counted]] = [[] for _ in groups]
+    if not any(groups):
+        return found
 
     def count(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        found = [counted(part, is_parquet=is_parquet) for part in _arrived(batches)]
-        yield pa.RecordBatch.from_pylist([vars(one) for one in found], _COUNTED)
+        for group, parts in _arrived(batches):
+            counts = [counted(part, is_parquet=are_parquet[group]) for part in parts]
+            yield pa.RecordBatch.from_pylist([{"of": group, **vars(one)} for one in counts], _COUNTED)
 
-    fields = "file_id string, start bigint, n_lines bigint, n_told bigint, n_bytes bigint, fault string"
-    return [Counted(**row.asDict()) for row in tasks.mapInArrow(count, fields).collect()]
+    fields = "of bigint, file_id string, start bigint, n_lines bigint, n_told bigint, n_bytes bigint, fault string"
+    for row in _tasks(spark, groups).mapInArrow(count, fields).collect():
+        said = row.asDict()
+        found[said.pop("of")].append(Counted(**said))
+    return found
 
 
 _COUNTED = pa.schema(
     [
+        ("of", pa.int64()),
         ("file_id", pa.string()),
         *((n, pa.int64()) for n in ("start", "n_lines", "n_told", "n_bytes")),
         ("fault", pa.string()),
@@ -165,12 +151,12 @@ class Place:
 class Written:
     """The files that tasks wrote; lines that say something, and faults, by file_id as far as the tasks read them."""
 
-    parts: Sequence[Part]
-    n_told: Mapping[str, int]
-    faults: Mapping[str, str]
+    parts: list[Part]
+    n_told: Counter[str]
+    faults: dict[str, str]
 
 
-_REPORT = "part string, told string, faults string"
+_REPORT = "of bigint, part string, told string, faults string"
 
 
 @dataclass(frozen=True)
@@ -198,49 +184,57 @@ class Reading:
         """The rows of the splits with the columns of the feed and ``source``."""
 
         def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            reader = self.reader(numbers_lines=numbers_lines)
-            for table in reader.read(list(_arrived(batches))):
-                yield from table.to_batches(_BATCH_ROWS)
+            for _, parts in _arrived(batches):
+                for table in self.reader(numbers_lines=numbers_lines).read(parts):
+                    yield from table.to_batches(_BATCH_ROWS)
 
-        made = _tasks(spark, splits).mapInArrow(read, schema(self.feed))
+        made = _tasks(spark, [splits]).mapInArrow(read, schema(self.feed))
         return made.withColumn("source", F.lit(self.mapping.name))
 
-    def written(self, spark: SparkSession, splits: Sequence[Split], place: Place) -> Written:
-        """Write the rows of the splits as files of a table, each task its own, and tell of them."""
 
-        def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            reader = self.reader()
-            stamps = {"source": self.mapping.name, "run_id": place.run_id, "reading": 1}
-            tables = (_stamped(table, stamps) for table in reader.read(list(_arrived(batches))))
+def read_into(spark: SparkSession, groups: Sequence[tuple[Reading, Sequence[Split]]], place: Place) -> list[Written]:
+    """Write the rows of splits as files of a table, each task its own, and tell of them, for each reading its own."""
+    readings = [reading for reading, _ in groups]
+
+    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for group, parts in _arrived(batches):
+            reading = readings[group]
+            reader = reading.reader()
+            stamps = {"source": reading.mapping.name, "run_id": place.run_id, "reading": 1}
+            tables = (_stamped(table, stamps) for table in reader.read(parts))
             try:
-                yield _report(write(tables, place.folder, place.schema), reader.told)
+                yield _report(group, write(tables, place.folder, place.schema), reader.told)
             except Unreadable as unreadable:
-                yield _report(None, {}, {reader.reading: str(unreadable)})
+                yield _report(group, None, {}, {reader.reading: str(unreadable)})
 
-        return _collected(_tasks(spark, splits).mapInArrow(read, _REPORT))
+    return _collected(_tasks(spark, [splits for _, splits in groups]).mapInArrow(read, _REPORT), len(groups))
 
 
 def written(rows: DataFrame, place: Place) -> Written:
     """Write rows that Spark made as files of a table, each task its own, and tell of them."""
 
     def sink(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        yield _report(write((pa.Table.from_batches([batch]) for batch in batches), place.folder, place.schema), {})
+        yield _report(0, write((pa.Table.from_batches([batch]) for batch in batches), place.folder, place.schema), {})
 
-    return _collected(rows.mapInArrow(sink, _REPORT))
+    return _collected(rows.mapInArrow(sink, _REPORT), 1)[0]
 
 
 _BATCH_ROWS = 20_000
 
 
-def _tasks(spark: SparkSession, splits: Sequence[Split]) -> DataFrame:
-    """One row per task: its splits as JSON."""
-    tasks = packed_evenly(splits, n_tasks(splits, spark.sparkContext.defaultParallelism))
-    rows = spark.sparkContext.parallelize([(dumped(mine),) for mine in tasks], max(1, len(tasks)))
-    return spark.createDataFrame(rows, "splits string")
+def _tasks(spark: SparkSession, groups: Sequence[Sequence[Split]]) -> DataFrame:
+    """One row per task: splits of one group as JSON, and the number of the group."""
+    busy = shares([work_of(splits) for splits in groups], spark.sparkContext.defaultParallelism)
+    tasks = [
+        (number, dumped(mine))
+        for number, splits in enumerate(groups)
+        for mine in packed_evenly(splits, n_tasks(splits, busy[number]))
+    ]
+    return spark.createDataFrame(spark.sparkContext.parallelize(tasks, max(1, len(tasks))), "of bigint, splits string")
 
 
-def _arrived(batches: Iterator[pa.RecordBatch]) -> Iterator[Split]:
-    return (part for batch in batches for text in batch.column(0).to_pylist() for part in loaded(text))
+def _arrived(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, list[Split]]]:
+    return ((row["of"], loaded(row["splits"])) for batch in batches for row in batch.to_pylist())
 
 
 def _stamped(table: pa.Table, stamps: Mapping[str, object]) -> pa.Table:
@@ -249,20 +243,21 @@ def _stamped(table: pa.Table, stamps: Mapping[str, object]) -> pa.Table:
     return table
 
 
-def _report(part: Part | None, told: Mapping[str, int], faults: Mapping[str, str] | None = None) -> pa.RecordBatch:
-    values = {
-        "part": [part.dumped() if part else None],
-        "told": [json.dumps(told)],
-        "faults": [json.dumps(faults or {})],
-    }
-    return pa.RecordBatch.from_pydict({name: pa.array(value, pa.string()) for name, value in values.items()})
+def _report(
+    group: int, part: Part | None, told: Mapping[str, int], faults: Mapping[str, str] | None = None
+) -> pa.RecordBatch:
+    said = {"part": part.dumped() if part else None, "told": json.dumps(told), "faults": json.dumps(faults or {})}
+    return pa.RecordBatch.from_pylist([{"of": group, **said}], _REPORTED)
 
 
-def _collected(reports: DataFrame) -> Written:
-    parts: list[Part] = []
-    told, faults = Counter[str](), dict[str, str]()
+_REPORTED = pa.schema([("of", pa.int64()), *((name, pa.string()) for name in ("part", "told", "faults"))])
+
+
+def _collected(reports: DataFrame, n_groups: int) -> list[Written]:
+    found = [Written([], Counter[str](), {}) for _ in range(n_groups)]
     for row in reports.collect():
-        parts += [Part.loaded(row["part"])] if row["part"] else []
-        told.update(json.loads(row["told"]))
-        faults |= json.loads(row["faults"])
-    return Written(parts, told, faults)
+        of = found[row["of"]]
+        of.parts.extend([Part.loaded(row["part"])] if row["part"] else [])
+        of.n_told.update(json.loads(row["told"]))
+        of.faults.update(json.loads(row["faults"]))
+    return found

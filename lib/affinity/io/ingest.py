@@ -4,167 +4,181 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from affinity.core.errors import AuditFailed, Infrastructure
 from affinity.core.source import SourceMapping
 from affinity.core.vocabulary import Feed, FileState
-from affinity.io.files import Batch, Place, Reading, Written, batch, refusal, written
+from affinity.io.deliveries import Delivery, refusal
+from affinity.io.files import Batch, Place, Reading, Written, batches, read_into, written
 from affinity.io.job import Inputs, Outputs
 from affinity.io.kinds import Done, Work
-from affinity.io.landing import Arrivals, LandedFile, changed_since, noted, waiting_files
+from affinity.io.landing import LandedFile, changed_since, noted, waiting_files
 from affinity.io.ops import Row, now, to_json
 from affinity.io.publication import days_of
 from affinity.io.suppression import suppressed_files
 from affinity.reading.parts import FileTally, Part
 from affinity.reading.splits import Split
 from affinity.tables import bronze, ops
+from affinity.tables.spec import TableSpec
+
+if TYPE_CHECKING:
+    from affinity.io.runner import Attempt
 
 _SHOWN = 3
 
 
 @dataclass
-class Counts:
-    """What was read, by file_id: lines that say something, and defects of events by name."""
+class Source:
+    """One source of a run: its delivery, which of its files are refused, and what was counted in the others.
 
-    n_lines: Mapping[str, int] = field(default_factory=dict)
+    ``n_lines`` are lines that say something, ``defects`` those of events by name, both by file_id.
+    """
+
+    delivery: Delivery
+    refused: dict[str, str] = field(default_factory=dict)
+    n_lines: dict[str, int] = field(default_factory=dict)
     defects: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    @property
+    def mapping(self) -> SourceMapping:
+        """How its files are read."""
+        return self.delivery.mapping
+
+    @property
+    def left(self) -> Delivery:
+        """The delivery but for what is refused."""
+        return self.delivery.without(self.refused)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether nothing of it could be read."""
+        return bool(self.refused) and self.left.arrivals.is_empty
+
+    @property
+    def numbers_lines(self) -> bool:
+        """Whether its events have no ids of their own, so that equal lines of a file are told apart by their number."""
+        return self.mapping.events is None or self.mapping.events.event_id is None
 
 
 class IngestWork(Work):
     """New files: read once, counted, appended or upserted, noted in the manifest; files that cannot be read apart."""
 
+    def __init__(self, attempt: "Attempt") -> None:
+        super().__init__(attempt)
+        self.sources = [Source(delivery, delivery.faults) for delivery in self.plan.deliveries]
+
     def run(self) -> Done:
         """Read what is new, publish it, bring the manifest up to date, release.
 
         Raises:
-            BadInput: no file could be read; the manifest knows them now, and the next run passes them by.
+            BadInput: of some source no file could be read; the manifest knows them now, and the next run passes them
+                by.
         """
-        assert self.plan.arrivals is not None
-        self._refused = {file_id: own.fault for file_id, own in self.plan.layouts.items() if own.fault}
-        counts, arrivals = Counts(), self.plan.arrivals
-        if readable := arrivals.without(self._refused).new:  # else other names, or an earlier content put back
+        # else other names, or an earlier content put back
+        if readable := [source for source in self.sources if source.left.arrivals.new]:
             try:
-                found = self._batch(readable)
-                arrivals = arrivals.without(self._refused)
-                counts = self._events(found) if self.job.feed is Feed.EVENTS else self._statements(found, arrivals)
+                batches = self._batches(readable)
+                if self.job.feed is Feed.EVENTS:
+                    self._events(readable, batches)
+                else:
+                    self._statements(readable, batches)
             except Exception:  # what a reader says of a file that was taken away, or is another one half-way
-                self._check_unchanged(readable)
+                self._check_unchanged()
                 raise
-            self._check_unchanged(arrivals.new)
-        self._publish_manifest(arrivals.without(self._refused), counts)
+            self._check_unchanged()
+        self.publication.publish_manifest([row for source in self.sources for row in self._noted(source)])
         metrics = {
-            "n_files": float(len(arrivals.without(self._refused).new)),
-            "n_files_refused": float(len(self._refused)),
-            "n_rows": float(sum(counts.n_lines.values())),
+            "n_files": float(sum(len(source.left.arrivals.new) for source in self.sources)),
+            "n_files_refused": float(sum(len(source.refused) for source in self.sources)),
+            "n_rows": float(sum(sum(source.n_lines.values()) for source in self.sources)),
         }
         self.track(Outputs(), metrics)
         released = self.publication.release()
-        if self._refused and arrivals.without(self._refused).is_empty:
-            raise refusal(self._named(self._refused), self._mapping)
+        if refused := [(source.delivery, source.refused) for source in self.sources if source.is_refused]:
+            raise refusal(refused)
         is_recovered = self.publication.is_recovered
         return Done(released, self.publication.rows, metrics, reason=self._told(), is_recovered=is_recovered)
 
-    def _named(self, faults: Mapping[str, str]) -> dict[str, str]:
-        """Faults by the names of the files instead of their ids."""
-        assert self.plan.arrivals is not None
-        names = {file.file_id: file.name for file in self.plan.arrivals.new}
-        return {names[file_id]: fault for file_id, fault in faults.items()}
-
-    @property
-    def _mapping(self) -> SourceMapping:
-        assert self.plan.mapping is not None
-        return self.plan.mapping
-
-    def _batch(self, files: Sequence[LandedFile]) -> Batch:
-        """How the files are read; those that are damaged join the refused."""
+    def _batches(self, sources: Sequence[Source]) -> list[Batch]:
+        """How the files of each source are read; those that are damaged join the refused."""
         assert self.job.feed is not None
-        found = batch(self.platform.spark, files, self.plan.layouts, self._mapping, self.job.feed)
-        self._refused |= found.faults
+        found = batches(self.platform.spark, [source.left for source in sources], self.job.feed)
+        for source, batch in zip(sources, found, strict=True):
+            source.refused |= batch.faults
         return found
 
-    def _reading(self) -> Reading:
+    def _reading(self, source: Source) -> Reading:
         assert self.job.feed is not None
         root = self.platform.root
         listed = suppressed_files(root)
-        return Reading(self._mapping, self.job.feed, root.business_zone, str(root.key_file), listed)
+        return Reading(source.mapping, self.job.feed, root.business_zone, str(root.key_file), listed)
 
-    def _events(self, found: Batch) -> Counts:
+    def _events(self, sources: Sequence[Source], batches: Sequence[Batch]) -> None:
         """Let tasks write the rows of events, audit them where they lie, and commit them.
 
         Raises:
             AuditFailed: the audit failed, or lines and rows of a file differ.
         """
-        spark, store = self.platform.spark, self.platform.store
+        store = self.platform.store
         folder = store.parts_folder(bronze.EVENTS, self.plan.run_id)
         place = Place(folder, self.plan.run_id, store.part_schema(bronze.EVENTS))
-        has_ids = self._mapping.events is not None and self._mapping.events.event_id is not None
-        whole = [*found.whole, *found.in_parts] if has_ids else found.whole
+        whole = [[*b.whole, *([] if s.numbers_lines else b.in_parts)] for s, b in zip(sources, batches, strict=True)]
         parts: list[Part] = []
-        n_told = Counter(found.n_lines)
-        if whole:
-            wrote = self._files_written(whole, place)
-            parts += wrote.parts
-            whole = [part for part in whole if part.file_id not in self._refused]
-            n_told = Counter(wrote.n_told) | n_told  # of a file that was counted before, the count holds
-        if not has_ids and found.in_parts:
-            rows = self._reading().rows(spark, found.in_parts, numbers_lines=False)
-            numbered = self.transform(Inputs({"rows": rows}, mapping=self._mapping)).tables[bronze.EVENTS]
-            stamps = {"run_id": F.lit(self.plan.run_id), "reading": F.lit(1)}
-            parts += written(numbered.withColumns(stamps), place).parts
-        defects = self._reconciled(parts, n_told, {part.file_id for part in whole})
-        self.publication.check({bronze.EVENTS: store.read_parts(bronze.EVENTS, parts)}, empty_allowed=not +n_told)
+        for source, batch, splits, wrote in zip(
+            sources, batches, whole, self._written(sources, whole, place), strict=True
+        ):
+            mine = wrote.parts + (self._numbered(source, batch, place) if source.numbers_lines else [])
+            # of a file that was counted before, the count holds
+            source.n_lines = Counter(batch.n_lines) | wrote.n_told if splits else dict(batch.n_lines)
+            source.defects = _reconciled(mine, source.n_lines, {part.file_id for part in splits} - set(source.refused))
+            parts += mine
+        is_empty = not any(+Counter(source.n_lines) for source in sources)
+        self.publication.check({bronze.EVENTS: store.read_parts(bronze.EVENTS, parts)}, empty_allowed=is_empty)
         self.publication.publish_parts(bronze.EVENTS, parts)
-        return Counts(n_told, defects)
 
-    def _files_written(self, splits: Sequence[Split], place: Place) -> Written:
-        """Let tasks write the rows of the splits; where a file turns out to be damaged, of all others anew."""
-        while (wrote := self._reading().written(self.platform.spark, splits, place)).faults:
-            self._refused |= wrote.faults
-            splits = [part for part in splits if part.file_id not in self._refused]
-            if not splits:
-                return Written([], {}, {})
-        return wrote
+    def _written(self, sources: Sequence[Source], splits: Sequence[Sequence[Split]], place: Place) -> list[Written]:
+        """Let tasks write the rows of the splits; of a source with a file that turns out to be damaged, of its others
+        anew."""
+        found = read_into(self.platform.spark, list(zip(map(self._reading, sources), splits, strict=True)), place)
+        faulty = [number for number, wrote in enumerate(found) if wrote.faults]
+        if not faulty:
+            return found
+        for number in faulty:
+            sources[number].refused |= found[number].faults
+        left = [[p for p in splits[number] if p.file_id not in sources[number].refused] for number in faulty]
+        again = self._written([sources[number] for number in faulty], left, place)
+        for number, wrote in zip(faulty, again, strict=True):
+            found[number] = wrote
+        return found
 
-    def _reconciled(
-        self, parts: Sequence[Part], n_told: Mapping[str, int], in_order: Collection[str]
-    ) -> dict[str, dict[str, int]]:
-        """Defects by file, after a look that every line became one row, and no two rows are of one line.
+    def _numbered(self, source: Source, batch: Batch, place: Place) -> list[Part]:
+        """The rows of files that are read in parts, their equal lines numbered by Spark."""
+        if not batch.in_parts:
+            return []
+        rows = self._reading(source).rows(self.platform.spark, batch.in_parts, numbers_lines=False)
+        numbered = self.transform(Inputs({"rows": rows}, mapping=source.mapping)).tables[bronze.EVENTS]
+        return written(numbered.withColumns({"run_id": F.lit(self.plan.run_id), "reading": F.lit(1)}), place).parts
 
-        ``in_order`` are the files whose rows come as they were read; others were numbered, which doubles no row.
-
-        Raises:
-            AuditFailed: some file has fewer or more rows than lines, or a line twice.
-        """
-        tallies: dict[str, list[FileTally]] = {}
-        for part in parts:
-            for file_id, tally in part.tallies.items():
-                tallies.setdefault(file_id, []).append(tally)
-        n_rows = {file_id: sum(tally.n_rows for tally in found) for file_id, found in tallies.items()}
-        wrong = [f for f in {*n_rows, *n_told} if n_rows.get(f, 0) != n_told.get(f, 0)]
-        wrong += [file_id for file_id in in_order if not _is_each_line_once(tallies.get(file_id, []))]
-        if wrong:
-            raise AuditFailed(
-                f"Lines and rows differ in {len(wrong)} files: {sum(n_told.values())} lines landed, "
-                f"{sum(n_rows.values())} rows staged. Nothing was published; this is a defect of the reader."
-            )
-        by_file = {
-            file_id: sum((Counter(t.defects) for t in found), Counter[str]()) for file_id, found in tallies.items()
-        }
-        return {file_id: dict(by_file.get(file_id, {})) for file_id in {*n_told, *in_order}}
-
-    def _statements(self, found: Batch, arrivals: Arrivals) -> Counts:
+    def _statements(self, sources: Sequence[Source], batches: Sequence[Batch]) -> None:
         """Read what the files say of items or customers, and upsert the last word of each day."""
-        rows = self._reading().rows(self.platform.spark, [*found.whole, *found.in_parts])
-        outputs = self.transform(Inputs({"rows": rows}, mapping=self._mapping))
-        staged = self.stage(outputs, empty_allowed=not sum(found.n_lines.values()))
+        tables: dict[TableSpec, DataFrame] = {}
+        for source, batch in zip(sources, batches, strict=True):
+            source.n_lines = dict(batch.n_lines)
+            rows = self._reading(source).rows(self.platform.spark, [*batch.whole, *batch.in_parts])
+            found = self.transform(Inputs({"rows": rows}, mapping=source.mapping)).tables
+            tables = {spec: tables[spec].unionByName(rows) if spec in tables else rows for spec, rows in found.items()}
+        staged = self.stage(Outputs(tables), empty_allowed=not any(sum(b.n_lines.values()) for b in batches))
         slices = {spec: days_of(frame, spec) for spec, frame in staged.items()}
-        self.publication.publish(staged, slices, replaced=list(arrivals.supersedes))
-        return Counts(found.n_lines)
+        replaced = [file_id for source in sources for file_id in source.left.arrivals.supersedes]
+        self.publication.publish(staged, slices, replaced=replaced)
 
-    def _check_unchanged(self, files: Sequence[LandedFile]) -> None:
+    def _check_unchanged(self) -> None:
         """Raises Infrastructure: a file was written to, or taken away, while it was read."""
+        files = [file for source in self.sources for file in source.left.arrivals.new]
         if changed := changed_since(files):
             raise Infrastructure(
                 f"Files changed while they were read: {changed[:_SHOWN]}. Nothing was released; run again when they "
@@ -174,34 +188,64 @@ class IngestWork(Work):
     def _told(self) -> str | None:
         """Files that were not read and why, for the run's record and whoever watches."""
         assert self.plan.request.landing is not None
-        waiting = waiting_files(self.plan.request.landing, self._mapping)
-        names = {file.file_id: file.name for file in self.plan.arrivals.new} if self.plan.arrivals else {}
-        refused = [f"{names.get(file_id, file_id[:12])}: {fault}" for file_id, fault in self._refused.items()]
+        waiting = waiting_files(self.plan.request.landing, [source.mapping for source in self.sources])
+        refused = [
+            f"{source.delivery.names.get(file_id, file_id[:12])}: {fault}"
+            for source in self.sources
+            for file_id, fault in source.refused.items()
+        ]
         told = [_listed(f"{len(refused)} files refused", refused), _listed(f"{len(waiting)} files wait", waiting)]
         return ". ".join(text for text in told if text) or None
 
-    def _publish_manifest(self, arrivals: Arrivals, counts: Counts) -> None:
-        plan = self.plan
-        assert plan.arrivals is not None
-        known = {row["file_id"]: row for row in plan.manifest}
+    def _noted(self, source: Source) -> list[Row]:
+        """The rows of the manifest that change by a source."""
+        manifest = [row for row in source.delivery.manifest if row["state"] != FileState.REFUSED]
+        known = {row["file_id"]: row for row in manifest}
         blank: Row = dict.fromkeys(ops.FILES.column_names)
-        stamp = {"source": self._mapping.name, "feed": str(self.job.feed), "ingested_ts": now(), "run_id": plan.run_id}
+        stamp = {"source": source.mapping.name, "feed": str(self.job.feed), "ingested_ts": now()}
         fresh = [
             {
                 **blank,
                 **stamp,
                 **_facts(file),
+                "run_id": self.plan.run_id,
                 "also_seen_as": known.get(file.file_id, blank)["also_seen_as"],
-                "state": str(FileState.REFUSED if file.file_id in self._refused else FileState.INGESTED),
-                "n_readings": None if file.file_id in self._refused else 1,
-                "n_rows": counts.n_lines.get(file.file_id, 0),
-                "defects": to_json(counts.defects[file.file_id]) if file.file_id in counts.defects else None,
-                "drift": own.drift if (own := plan.layouts.get(file.file_id)) else None,
-                "reason": self._refused.get(file.file_id),
+                "state": str(FileState.REFUSED if file.file_id in source.refused else FileState.INGESTED),
+                "n_readings": None if file.file_id in source.refused else 1,
+                "n_rows": source.n_lines.get(file.file_id, 0),
+                "defects": to_json(source.defects[file.file_id]) if file.file_id in source.defects else None,
+                "drift": own.drift if (own := source.delivery.layouts.get(file.file_id)) else None,
+                "reason": source.refused.get(file.file_id),
             }
-            for file in plan.arrivals.new
+            for file in source.delivery.arrivals.new
         ]
-        self.publication.publish_manifest(noted(plan.manifest, arrivals, fresh))
+        return noted(manifest, source.left.arrivals, fresh)
+
+
+def _reconciled(
+    parts: Sequence[Part], n_told: Mapping[str, int], in_order: Collection[str]
+) -> dict[str, dict[str, int]]:
+    """Defects by file, after a look that every line became one row, and no two rows are of one line.
+
+    ``in_order`` are the files whose rows come as they were read; others were numbered, which doubles no row.
+
+    Raises:
+        AuditFailed: some file has fewer or more rows than lines, or a line twice.
+    """
+    tallies: dict[str, list[FileTally]] = {}
+    for part in parts:
+        for file_id, tally in part.tallies.items():
+            tallies.setdefault(file_id, []).append(tally)
+    n_rows = {file_id: sum(tally.n_rows for tally in found) for file_id, found in tallies.items()}
+    wrong = [f for f in {*n_rows, *n_told} if n_rows.get(f, 0) != n_told.get(f, 0)]
+    wrong += [file_id for file_id in in_order if not _is_each_line_once(tallies.get(file_id, []))]
+    if wrong:
+        raise AuditFailed(
+            f"Lines and rows differ in {len(wrong)} files: {sum(n_told.values())} lines landed, "
+            f"{sum(n_rows.values())} rows staged. Nothing was published; this is a defect of the reader."
+        )
+    by_file = {file_id: sum((Counter(t.defects) for t in found), Counter[str]()) for file_id, found in tallies.items()}
+    return {file_id: dict(by_file.get(file_id, {})) for file_id in {*n_told, *in_order}}
 
 
 def _facts(file: LandedFile) -> Row:

@@ -2,14 +2,16 @@
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
+from stat import S_ISREG
 
 from affinity.core.errors import BadInput
 from affinity.core.source import SourceMapping
@@ -68,10 +70,14 @@ def landed_files(landing: Path, mapping: SourceMapping, manifest: Sequence[Row] 
     Raises:
         BadInput: the folder does not exist, or holds no file of the source.
     """
-    paths = _landed_paths(landing, mapping)
     known = {(row["path"], row["n_bytes"], row["modified_ns"]): row["file_id"] for row in manifest}
+    files = [_landed(path, name, facts, mapping) for name, (path, facts) in _finished_files(landing, mapping).items()]
+    named = [known.get((file.name, file.n_bytes, file.modified_ns)) for file in files]
     with ThreadPoolExecutor(max_workers=4) as pool:
-        return list(pool.map(lambda path: _landed(path, landing, mapping, known), paths))
+        digests = pool.map(
+            partial(_file_id, mapping), [f for f, file_id in zip(files, named, strict=True) if not file_id]
+        )
+        return [replace(f, file_id=file_id or next(digests)) for f, file_id in zip(files, named, strict=True)]
 
 
 def landed_dates(landing: Path, mapping: SourceMapping) -> list[date]:
@@ -80,27 +86,30 @@ def landed_dates(landing: Path, mapping: SourceMapping) -> list[date]:
     Raises:
         BadInput: the folder does not exist, or holds no file of the source.
     """
-    names = (path.relative_to(landing) for path in _landed_paths(landing, mapping))
-    days = (_nominal_date(name, mapping) for name in names)
+    days = (_nominal_date(name, mapping) for name in _finished_files(landing, mapping))
     return [day for day in days if day]
 
 
-def _landed_paths(landing: Path, mapping: SourceMapping) -> list[Path]:
+def _finished_files(landing: Path, mapping: SourceMapping) -> dict[str, tuple[Path, os.stat_result]]:
+    """The finished files of a source by their names below landing, in order, with what the file system says of them."""
     if not landing.is_dir():
         raise BadInput(
             f"Landing folder {landing} does not exist. Expected the folder that holds the files of source "
             f"{mapping.name!r} ({mapping.files.pattern}): pass it with --landing."
         )
-    paths = sorted(path for path in landing.glob(mapping.files.pattern) if _is_finished(path, landing))
-    if not paths:
+    depth = len(landing.parts)
+    paths = {path.parts[depth:]: path for path in landing.glob(mapping.files.pattern)}
+    found = {"/".join(parts): (path, _facts(path)) for parts, path in sorted(paths.items()) if _is_finished(parts)}
+    files = {name: (path, facts) for name, (path, facts) in found.items() if facts and S_ISREG(facts.st_mode)}
+    if not files:
         raise BadInput(
             f"Landing folder {landing} holds no file of source {mapping.name!r}. Expected files like "
             f"{mapping.files.pattern}; names that begin with . or _ or end in {', '.join(_WAITING_SUFFIXES)} wait."
         )
-    return paths
+    return files
 
 
-def _nominal_date(name: Path, mapping: SourceMapping) -> date | None:
+def _nominal_date(name: str, mapping: SourceMapping) -> date | None:
     """``said_date`` as a date; null where it says none."""
     said = said_date(name, mapping)
     try:
@@ -109,20 +118,21 @@ def _nominal_date(name: Path, mapping: SourceMapping) -> date | None:
         return None
 
 
-def said_date(name: Path, mapping: SourceMapping) -> str | None:
+def said_date(name: str, mapping: SourceMapping) -> str | None:
     """What stands for a date in the name of a file, or else in those of its folders below landing."""
     pattern = mapping.files.date_pattern
-    found = (re.search(pattern, name.name) or re.search(pattern, name.as_posix())) if pattern else None
+    found = (re.search(pattern, name.rpartition("/")[2]) or re.search(pattern, name)) if pattern else None
     return found["date"] if found else None
 
 
-def waiting_files(landing: Path, mapping: SourceMapping) -> list[str]:
-    """The names of files of a source that are hidden or not finished yet."""
+def waiting_files(landing: Path, mappings: Sequence[SourceMapping]) -> list[str]:
+    """The names of files of some sources that are hidden or not finished yet."""
     suffixes = "|".join(map(re.escape, _WAITING_SUFFIXES))
-    found = [path for path in landing.rglob("*") if path.is_file() and not _is_finished(path, landing)]
-    plain = {path: Path(re.sub(rf"(?:{suffixes})$", "", path.relative_to(landing).as_posix())) for path in found}
-    bare = {path: name.with_name(name.name.lstrip("._")) for path, name in plain.items()}
-    return sorted(path.relative_to(landing).as_posix() for path, name in bare.items() if _fits(name, mapping))
+    names = (Path(folder).relative_to(landing) / name for folder, _, files in os.walk(landing) for name in files)
+    found = [name for name in names if not _is_finished(name.parts)]
+    plain = {name: Path(re.sub(rf"(?:{suffixes})$", "", name.as_posix())) for name in found}
+    bare = {name: path.with_name(path.name.lstrip("._")) for name, path in plain.items()}
+    return sorted(name.as_posix() for name, path in bare.items() if any(_fits(path, mapping) for mapping in mappings))
 
 
 def _fits(name: Path, mapping: SourceMapping) -> bool:
@@ -136,28 +146,34 @@ def changed_since(files: Sequence[LandedFile]) -> list[str]:
 
 
 def _is_unchanged(file: LandedFile) -> bool:
+    facts = _facts(file.path)
+    return facts is not None and (facts.st_size, facts.st_mtime_ns) == (file.n_bytes, file.modified_ns)
+
+
+def _facts(path: Path) -> os.stat_result | None:
+    """What the file system says of a path; null where nothing is there."""
     try:
-        facts = file.path.stat()
+        return path.stat()
     except OSError:
-        return False
-    return (facts.st_size, facts.st_mtime_ns) == (file.n_bytes, file.modified_ns)
+        return None
 
 
-def _is_finished(path: Path, landing: Path) -> bool:
-    parts = path.relative_to(landing).parts
-    hidden = any(part.startswith((".", "_")) for part in parts)
-    return path.is_file() and not hidden and not path.name.endswith(_WAITING_SUFFIXES)
+def _is_finished(name: Sequence[str]) -> bool:
+    """Whether a file is whole, by the parts of its name below landing."""
+    return not name[-1].endswith(_WAITING_SUFFIXES) and not any(part.startswith((".", "_")) for part in name)
 
 
-def _landed(path: Path, landing: Path, mapping: SourceMapping, known: Mapping[tuple[str, int, int], str]) -> LandedFile:
-    file_date = _nominal_date(path.relative_to(landing), mapping)
-    facts, name = path.stat(), path.relative_to(landing).as_posix()
-    if file_id := known.get((name, facts.st_size, facts.st_mtime_ns)):
-        return LandedFile(path, name, file_id, facts.st_size, file_date, facts.st_mtime_ns)
-    digest = _digest(path, facts.st_size, facts.st_mtime_ns)
-    if mapping.is_dated_by_name:  # else a third day that is as the first would be the first once more, and say nothing
-        digest = hashlib.sha256(f"{file_date} {digest}".encode()).hexdigest()
-    return LandedFile(path, name, digest, facts.st_size, file_date, facts.st_mtime_ns)
+def _landed(path: Path, name: str, facts: os.stat_result, mapping: SourceMapping) -> LandedFile:
+    """A file as it lies there, its content not looked at yet."""
+    return LandedFile(path, name, "", facts.st_size, _nominal_date(name, mapping), facts.st_mtime_ns)
+
+
+def _file_id(mapping: SourceMapping, file: LandedFile) -> str:
+    digest = _digest(file.path, file.n_bytes, file.modified_ns)
+    if not mapping.is_dated_by_name:
+        return digest
+    # else a third day that is as the first would be the first once more, and say nothing
+    return hashlib.sha256(f"{file.file_date} {digest}".encode()).hexdigest()
 
 
 @lru_cache(maxsize=100_000)

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -15,7 +16,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 
 from affinity.io.intact import check_log, damaged, named
 from affinity.io.root import Root
-from affinity.tables.ddl import CONSTRAINT
+from affinity.tables.ddl import CHECKPOINTS, CONSTRAINT
 from affinity.tables.spec import TableSpec
 
 _PRIMITIVES = {
@@ -30,6 +31,7 @@ _PRIMITIVES = {
 _SQL_TYPES = {"long": "bigint", "integer": "int"}
 _LARGE_BYTES = 128 * 2**20
 _FRAGMENTS = 4
+_COMMITS_OF_A_FILE = 16
 _again = retry(
     retry=retry_if_exception_type(CommitFailedError),
     stop=stop_after_attempt(8),
@@ -77,15 +79,24 @@ class OpsStore:
             return []
         return [dict.fromkeys(spec.column_names) | row for row in rows]  # written before a column was added: null
 
-    @_again
     def append(self, spec: TableSpec, rows: Sequence[Row]) -> None:
-        """Add rows in one commit; appends of several processes never exclude each other."""
+        """Add rows in one commit; appends of several processes never exclude each other.
+
+        Now and then what came in small files is put into one: else each night would read more files than the last.
+        """
         if rows:
             with named(self._root, spec):
-                self._create(spec)
-                # A log gains columns as its specification does; rows of before hold null.
-                path, batch = str(self._root.table(spec)), self._batch(spec, rows)
-                write_deltalake(path, batch, mode="append", schema_mode="merge")
+                table = self._appended(spec, rows)
+                if table.version() % _COMMITS_OF_A_FILE == 0:
+                    with suppress(CommitFailedError):  # another process was first
+                        table.optimize.compact()
+
+    @_again
+    def _appended(self, spec: TableSpec, rows: Sequence[Row]) -> DeltaTable:
+        table = self._create(spec)
+        # A log gains columns as its specification does; rows of before hold null.
+        write_deltalake(table, self._batch(spec, rows), mode="append", schema_mode="merge")
+        return table
 
     def upsert(self, spec: TableSpec, rows: Sequence[Row], run_id: str) -> int:
         """Insert rows or replace those with the same key in one commit that carries the run id; return its version."""
@@ -129,7 +140,7 @@ class OpsStore:
                 )
                 for c in spec.columns
             ]
-            properties = {"affinity.spec_version": str(spec.version)}
+            properties = {"affinity.spec_version": str(spec.version), **CHECKPOINTS}
             DeltaTable.create(
                 uri,
                 Schema(fields),

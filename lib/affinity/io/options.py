@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 AsOf = Annotated[
     datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Cut: only events before this date are known.")
 ]
-Source = Annotated[str | None, typer.Option(help="Source mapping of an ingest job, as in conf/sources/<name>.toml.")]
+Sources = Annotated[
+    list[str],
+    typer.Option("--source", help="Source mapping, as in conf/sources/<name>.toml; may be repeated."),
+]
 Landing = Annotated[Path | None, typer.Option(help="Folder of the landed files of an ingest job.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", envvar="AFFINITY_CONFIG", help="Settings file.")]
 Env = Annotated[str | None, typer.Option(envvar="AFFINITY_ENV", help="Overlay conf/env/<name>.toml.")]

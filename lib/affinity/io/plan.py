@@ -13,15 +13,14 @@ from affinity.core.settings import Settings
 from affinity.core.source import SourceMapping
 from affinity.core.vocabulary import COUNTING, Disposition, Feed, FileState, Status
 from affinity.io.config import Config, load_source, validated
-from affinity.io.files import layouts, refusal
+from affinity.io.deliveries import Delivery, delivery, layouts, refusal
 from affinity.io.job import Job, Kind
-from affinity.io.landing import Arrivals, arrivals, landed_days, landed_files
+from affinity.io.landing import Arrivals, landed_days
 from affinity.io.ops import Row, to_json
 from affinity.io.platform import Platform, code_version
 from affinity.io.quarantine import ReplaySettings, files_with
 from affinity.io.releases import Release, Releases
 from affinity.io.rereading import check_judged, landed_again, nothing_left, read_before
-from affinity.reading.layouts import OwnLayout
 from affinity.tables import ops
 from affinity.tables.spec import ModelSpec, TableSpec
 
@@ -31,14 +30,13 @@ SETTINGS_BEFORE = "settings_before"
 
 @dataclass(frozen=True)
 class Request:
-    """What a person or a scheduler asks of a job; a walk reads ``more_sources`` from the same landing folder."""
+    """What a person or a scheduler asks of a job; all ``sources`` land in one folder."""
 
     as_of: date | None = None
-    source: str | None = None
+    sources: tuple[str, ...] = ()
     landing: Path | None = None
     restate: bool = False
     wait_secs: float = 0
-    more_sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,9 +51,7 @@ class Plan:
     config_digest: str
     releases: Releases
     manifest: Sequence[Row] = ()
-    mapping: SourceMapping | None = None
-    arrivals: Arrivals | None = None
-    layouts: Mapping[str, OwnLayout] = field(default_factory=dict)
+    deliveries: Sequence[Delivery] = ()
     models: Mapping[ModelSpec, Release] = field(default_factory=dict)
     status: Status | None = None
     reason: str | None = None
@@ -84,21 +80,21 @@ class _Question:
 
     def plan(self, inputs: Mapping[str, Any], **more: Any) -> Plan:
         """The plan over these inputs: the same ones give the same run id."""
-        job, config = self.job, self._config(more.get("mapping"))
+        mappings = [found.mapping for found in more.get("deliveries", ())]
+        job, config = self.job, self._config(mappings)
         as_of = str(self.request.as_of) if job.kind.has_as_of else None
         schemas = {spec.full_name: spec.version for spec in job.tables_written}
         identity = to_json([job.name, as_of, config, schemas, code_version(), inputs])
         run_id = hashlib.sha256(identity.encode()).hexdigest()[:20]
-        digest = self.config_digest(more.get("mapping"))
+        digest = self.config_digest(mappings)
         return Plan(job, self.request, self.settings, run_id, inputs, digest, self.releases, **more)
 
-    def config_digest(self, mapping: SourceMapping | None) -> str:
-        """What identifies the settings of the job and its mapping."""
-        return hashlib.sha256(self._config(mapping).encode()).hexdigest()[:16]
+    def config_digest(self, mappings: Sequence[SourceMapping]) -> str:
+        """What identifies the settings of the job and its mappings."""
+        return hashlib.sha256(self._config(mappings).encode()).hexdigest()[:16]
 
-    def _config(self, mapping: SourceMapping | None) -> str:
-        said = {"settings": self.settings.model_dump(), "mapping": mapping.model_dump() if mapping else None}
-        return to_json(said)
+    def _config(self, mappings: Sequence[SourceMapping]) -> str:
+        return to_json({"settings": self.settings.model_dump(), "mappings": [m.model_dump() for m in mappings]})
 
     def attempts(self) -> list[Row]:
         """What this job did before."""
@@ -127,69 +123,83 @@ def make_plan(platform: Platform, job: Job, request: Request) -> Plan:
 
 
 def _plan_ingest(question: _Question) -> Plan:
-    job, (mapping, landing) = question.job, _asked_source(question)
-    noted = [row for row in question.manifest if row["source"] == mapping.name and row["feed"] == job.feed]
-    known = [row for row in noted if row["state"] != FileState.REFUSED]  # a refused file is looked at again
-    found = arrivals(landed_files(landing, mapping, noted), known, are_kept=job.feed is Feed.EVENTS)
-    own = layouts(found.new, mapping) if mapping.has(job.feed) else {}
-    faults = {file_id: layout.fault for file_id, layout in own.items() if layout.fault}
-    names = {file.file_id: file.name for file in found.new}
-    refused_before = {row["file_id"]: row["reason"] for row in noted if row["state"] == FileState.REFUSED}
-    if faults and len(faults) == len(found.new) and not noted:
-        raise refusal({names[file_id]: fault for file_id, fault in faults.items()}, mapping)
-    same = {file_id for file_id, fault in faults.items() if refused_before.get(file_id) == fault}
-    found = found.without(same | _refused_alike(question, noted, mapping))
-    own = {file.file_id: own[file.file_id] for file in found.new if file.file_id in own}
-    inputs = {
+    """What each source brings that has the feed of the job; of those that bring nothing the run knows nothing."""
+    (mappings, landing), feed = _asked_sources(question), question.job.feed
+    fed = [mapping for mapping in mappings if mapping.has(feed)]
+    found = [delivery(landing, mapping, feed, _noted(question, mapping, feed)) for mapping in fed if feed]
+    if found and all(each.is_unreadable for each in found):
+        raise refusal([(each, each.faults) for each in found])
+    found = [each.without(_refused_before(question, each)) for each in found]
+    found = [each for each in found if not each.arrivals.is_empty]
+    inputs = {"sources": {each.mapping.name: _said(question, each) for each in found}}
+    if found:
+        return question.plan(inputs, deliveries=found)
+    nothing = "no new file" if fed else f"no {feed} feed in {', '.join(mapping.name for mapping in mappings)}"
+    return question.plan(inputs, status=Status.NOTHING_TO_DO, reason=nothing)
+
+
+def _noted(question: _Question, mapping: SourceMapping, feed: Feed) -> list[Row]:
+    return [row for row in question.manifest if row["source"] == mapping.name and row["feed"] == feed]
+
+
+def _refused_before(question: _Question, found: Delivery) -> set[str]:
+    """The files that were refused for the same fault as now, or by the same code and settings."""
+    refused = {row["file_id"]: row for row in found.manifest if row["state"] == FileState.REFUSED}
+    same = {f for f, fault in found.faults.items() if f in refused and refused[f]["reason"] == fault}
+    return same | _refused_alike(question, refused, found.mapping) if refused else same
+
+
+def _refused_alike(question: _Question, refused: Mapping[str, Row], mapping: SourceMapping) -> set[str]:
+    """The files that were refused by this mapping and this code: the damage of some shows only when they are read."""
+    said, runs = question.config_digest([mapping]), {row["run_id"] for row in refused.values()}
+    before = [row for row in question.attempts() if row["run_id"] in runs and row["code_version"] == code_version()]
+    told = {row["run_id"]: json.loads(row["inputs"]).get("sources", {}).get(mapping.name, {}) for row in before}
+    return {file_id for file_id, row in refused.items() if told.get(row["run_id"], {}).get("config") == said}
+
+
+def _said(question: _Question, delivered: Delivery) -> dict[str, Any]:
+    """What identifies a delivery."""
+    found = delivered.arrivals
+    return {
         "files": sorted(file.file_id for file in found.new),
         "supersedes": found.supersedes,
         "back": sorted(found.back),
         "names": {file_id: [place.name for place in places] for file_id, places in found.names.items()},
-        "source": mapping.name,
+        "config": question.config_digest([delivered.mapping]),
     }
-    nothing = "no new file" if found.is_empty else None
-    if not mapping.has(job.feed):
-        nothing = f"source {mapping.name} has no {job.feed} feed"
-    status = Status.NOTHING_TO_DO if nothing else None
-    more = {"manifest": known, "mapping": mapping, "arrivals": found, "layouts": own}
-    return question.plan(inputs, **more, status=status, reason=nothing)
 
 
-def _refused_alike(question: _Question, noted: Sequence[Row], mapping: SourceMapping) -> set[str]:
-    """The files that were refused by this mapping and this code: the damage of some shows only when they are read."""
-    said = (question.config_digest(mapping), code_version())
-    alike = {row["run_id"] for row in question.attempts() if (row["config_digest"], row["code_version"]) == said}
-    return {row["file_id"] for row in noted if row["state"] == FileState.REFUSED and row["run_id"] in alike}
-
-
-def _asked_source(question: _Question) -> tuple[SourceMapping, Path]:
+def _asked_sources(question: _Question) -> tuple[list[SourceMapping], Path]:
     request = question.request
-    if request.source is None or request.landing is None:
+    if not request.sources or request.landing is None:
         raise BadInput(f"Job {question.job.name} reads landed files: pass --source NAME and --landing DIR.")
-    return load_source(question.platform.config, request.source), request.landing
+    return [load_source(question.platform.config, source) for source in request.sources], request.landing
 
 
 def _plan_replay(question: _Question) -> Plan:
     """The files with lines that were rejected for the reason, but for those that this mapping read again before."""
     assert isinstance(question.settings, ReplaySettings)
-    (mapping, landing), reason = _asked_source(question), question.settings.reason
-    noted = [row for row in question.manifest if row["source"] == mapping.name and row["feed"] == Feed.EVENTS]
+    (mappings, landing), reason = _asked_sources(question), question.settings.reason
+    if len(mappings) != 1:
+        raise BadInput(f"Job {question.job.name} reads one source at a time: pass --source once.")
+    (mapping,) = mappings
+    noted = _noted(question, mapping, Feed.EVENTS)
     check_judged([row for row in noted if row["state"] == FileState.INGESTED], mapping)
     live = {row["file_id"]: row for row in noted if row["state"] in COUNTING}
     rejected = [file_id for file_id in files_with(question.platform.root, mapping.name, reason) if file_id in live]
-    before = read_before(question.attempts(), question.config_digest(mapping), code_version())
+    before = read_before(question.attempts(), question.config_digest([mapping]), code_version())
     fresh = [file_id for file_id in rejected if file_id not in before]
     landed = landed_again(live, landing, mapping) if fresh else {}
     files = tuple(landed[file_id] for file_id in fresh if file_id in landed)
     own = layouts(files, mapping)
-    if files and all(layout.fault for layout in own.values()):
-        raise refusal({file.name: own[file.file_id].fault or "" for file in files}, mapping)
+    found = Delivery(mapping, Arrivals(files, {}, frozenset(), {}), own, noted)
+    if files and len(found.faults) == len(own):
+        raise refusal([(found, found.faults)])
     missing = sorted(live[file_id]["path"] for file_id in fresh if file_id not in landed)
     read = {file.file_id: live[file.file_id]["n_readings"] for file in files}
     nothing = None if files else nothing_left(rejected, fresh, missing, reason)
-    more = {"manifest": noted, "mapping": mapping, "arrivals": Arrivals(files, {}, frozenset(), {}), "layouts": own}
     inputs = {"files": read, "missing": missing, "source": mapping.name}
-    return question.plan(inputs, **more, status=Status.NOTHING_TO_DO if nothing else None, reason=nothing)
+    return question.plan(inputs, deliveries=[found], status=Status.NOTHING_TO_DO if nothing else None, reason=nothing)
 
 
 def _plan_clean(question: _Question) -> Plan:

@@ -11,7 +11,7 @@ from affinity.core.errors import AuditFailed
 from affinity.core.vocabulary import Defect, FileState
 from affinity.features.repeated import numbered
 from affinity.io.files import Batch, Place, written
-from affinity.io.ingest import IngestWork
+from affinity.io.ingest import IngestWork, Source
 from affinity.io.job import Inputs, Outputs
 from affinity.io.kinds import Done
 from affinity.io.ops import Row, to_json
@@ -30,16 +30,15 @@ class ReplayWork(IngestWork):
 
     def run(self) -> Done:
         """Read the files that have such lines, append what is taken of them, let the next clean judge their days."""
-        assert self.plan.arrivals is not None
-        self._refused = {file_id: own.fault for file_id, own in self.plan.layouts.items() if own.fault}
-        found = self._batch(self.plan.arrivals.without(self._refused).new)
-        before = self._before()
-        rows = self._numbered_rows(found)
-        outputs = self.transform(Inputs({"rows": rows, bronze.EVENTS.full_name: before}, mapping=self._mapping))
-        parts = self._written(outputs.tables[bronze.EVENTS])
-        self._check_unchanged(self.plan.arrivals.new)
+        (source,) = self.sources
+        (found,) = self._batches([source])
+        before = self._before(source)
+        rows = self._rows(source, found)
+        outputs = self.transform(Inputs({"rows": rows, bronze.EVENTS.full_name: before}, mapping=source.mapping))
+        parts = self._taken(outputs.tables[bronze.EVENTS])
+        self._check_unchanged()
         n_asked = self._n_asked(before)
-        n_taken = self._publish(parts, before, n_asked) if parts else 0
+        n_taken = self._publish(source, parts, before, n_asked) if parts else 0
         metrics = {
             "n_files": float(len({part.file_id for part in [*found.whole, *found.in_parts]})),
             "n_lines": float(sum(n_asked.values())),
@@ -48,27 +47,27 @@ class ReplayWork(IngestWork):
         self.track(Outputs(), metrics)
         released = self.publication.release()
         told = f"{n_taken} of {sum(n_asked.values())} lines are taken now"
-        reason = ". ".join([told, *self._left_out()])
+        reason = ". ".join([told, *self._left_out(source)])
         return Done(released, self.publication.rows, metrics, reason=reason, is_recovered=self.publication.is_recovered)
 
-    def _before(self) -> DataFrame:
+    def _before(self, source: Source) -> DataFrame:
         """The lines of the files as they count, rejected or not."""
         files = self.plan.inputs["files"]
-        mine = self.pinned(bronze.EVENTS).where(F.col("source") == self._mapping.name)
-        return lines_that_count(mine, [row for row in self.plan.manifest if row["file_id"] in files])
+        mine = self.pinned(bronze.EVENTS).where(F.col("source") == source.mapping.name)
+        return lines_that_count(mine, [row for row in source.delivery.manifest if row["file_id"] in files])
 
-    def _numbered_rows(self, found: Batch) -> DataFrame:
+    def _rows(self, source: Source, found: Batch) -> DataFrame:
         """All lines of the files as they are read now, each with the id that it would have had at first."""
-        feed, spark = event_feed(self._mapping), self.platform.spark
+        feed, spark, reading = event_feed(source.mapping), self.platform.spark, self._reading(source)
         if feed.event_id is not None:
-            return self._reading().rows(spark, [*found.whole, *found.in_parts])
-        rows = self._reading().rows(spark, found.whole)
+            return reading.rows(spark, [*found.whole, *found.in_parts])
+        rows = reading.rows(spark, found.whole)
         if not found.in_parts:
             return rows
-        unnumbered = self._reading().rows(spark, found.in_parts, numbers_lines=False)
+        unnumbered = reading.rows(spark, found.in_parts, numbers_lines=False)
         return rows.unionByName(numbered(unnumbered, rejecting(feed).get(Defect.REPEATED_LINE)))
 
-    def _written(self, taken: DataFrame) -> Sequence[Part]:
+    def _taken(self, taken: DataFrame) -> Sequence[Part]:
         store, run_id = self.platform.store, self.plan.run_id
         place = Place(store.parts_folder(bronze.EVENTS, run_id), run_id, store.part_schema(bronze.EVENTS))
         return written(taken.withColumn("run_id", F.lit(run_id)), place).parts
@@ -79,7 +78,7 @@ class ReplayWork(IngestWork):
         asked = before.where(F.col("rejection") == self.plan.settings.reason)
         return {row["file_id"]: row["count"] for row in asked.groupBy("file_id").count().collect()}
 
-    def _publish(self, parts: Sequence[Part], before: DataFrame, n_asked: Mapping[str, int]) -> int:
+    def _publish(self, source: Source, parts: Sequence[Part], before: DataFrame, n_asked: Mapping[str, int]) -> int:
         """Audit and commit the lines, bring their files' rows of the manifest up to date; return how many lines.
 
         Raises:
@@ -101,7 +100,7 @@ class ReplayWork(IngestWork):
         )
         now = self._defects(lines)
         taken = {row["file_id"] for row in counts}
-        changed = [row for row in self.plan.manifest if row["file_id"] in taken]
+        changed = [row for row in source.delivery.manifest if row["file_id"] in taken]
         self.publication.publish_manifest([_read_again(row, no_more, now) for row in changed])
         return sum(row["n"] for row in counts)
 
@@ -114,11 +113,10 @@ class ReplayWork(IngestWork):
             found.setdefault(row["file_id"], Counter())[row["defect"]] = row["count"]
         return found
 
-    def _left_out(self) -> list[str]:
+    def _left_out(self, source: Source) -> list[str]:
         """Files that were not read, and why."""
-        assert self.plan.arrivals is not None
-        names = {file.file_id: file.name for file in self.plan.arrivals.new}
-        refused = [f"{names[file_id]}: {fault}" for file_id, fault in self._refused.items()]
+        names = source.delivery.names
+        refused = [f"{names[file_id]}: {fault}" for file_id, fault in source.refused.items()]
         missing = self.plan.inputs["missing"]
         told = {"files refused": refused, "files with such lines no longer lie in landing": missing}
         return [f"{len(names)} {what}: {_shown(names)}" for what, names in told.items() if names]

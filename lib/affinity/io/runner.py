@@ -147,7 +147,7 @@ class Attempt:
             "run_id": plan.run_id,
             "attempt_id": self.attempt_id,
             "job": self.job.name,
-            "source": plan.mapping.name if plan.mapping else None,
+            "source": ", ".join(found.mapping.name for found in plan.deliveries) or None,
             "as_of_date": plan.request.as_of if self.job.kind.has_as_of else None,
             "status": str(status),
             "at_ts": now(),

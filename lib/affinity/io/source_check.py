@@ -186,7 +186,7 @@ def _notes(file: Path, mapping: SourceMapping, own: OwnLayout) -> Iterator[str]:
     if layout.date_pattern and not re.search(layout.date_pattern, file.name):
         told = "an ingest would refuse it; read here as of today" if mapping.is_dated_by_name else "it has no date"
         yield f"its name does not fit files.date_pattern = {layout.date_pattern!r}: {told}"
-    elif said := said_date(Path(file.name), mapping):
+    elif said := said_date(file.name, mapping):
         yield f"its name says the date {said}" + (
             "" if _is_date(said) else ", which is none: an ingest would refuse it"
         )

@@ -67,7 +67,21 @@ def _work(part: Split) -> int:
 
 def n_tasks(splits: Iterable[Split], at_least: int) -> int:
     """Tasks for so much text: one per ``SPLIT_BYTES`` or so, and enough for every core."""
-    return max(sum(map(_work, splits)) // (2 * SPLIT_BYTES) + 1, at_least)
+    return max(work_of(splits) // (2 * SPLIT_BYTES) + 1, at_least)
+
+
+def work_of(splits: Iterable[Split]) -> int:
+    """How much text the splits have, in bytes, those of packed files unpacked."""
+    return sum(map(_work, splits))
+
+
+def shares(works: Sequence[int], n_cores: int) -> list[int]:
+    """How many cores each of several works keeps busy, at least one, where all of them are done side by side.
+
+    >>> shares([900, 50, 50], 4)
+    [4, 1, 1]
+    """
+    return [max(1, round(n_cores * work / max(1, sum(works)))) for work in works]
 
 
 def dumped(splits: Sequence[Split]) -> str:

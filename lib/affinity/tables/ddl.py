@@ -5,6 +5,8 @@ from affinity.tables.spec import Column, TableSpec
 
 SPEC_VERSION = "affinity.spec_version"
 CONSTRAINT = "delta.constraints."
+CHECKPOINTS = {"delta.checkpointInterval": "10"}
+"""Spark's own default, told to other writers: a log is opened at the cost of what came after its last checkpoint."""
 _WITHOUT_STATS = ("string", "boolean")  # ids and texts would stand in the log; booleans skip nothing; nor do arrays
 
 
@@ -14,6 +16,7 @@ def properties(spec: TableSpec) -> dict[str, str]:
     indexed = [c.name for c in spec.columns if c.type not in _WITHOUT_STATS and not c.type.startswith("array<")]
     return {
         SPEC_VERSION: str(spec.version),
+        **CHECKPOINTS,
         "delta.enableChangeDataFeed": "true",
         "delta.enableDeletionVectors": "false",
         "delta.deletedFileRetentionDuration": "interval 7 days",

@@ -71,7 +71,7 @@ def _known(spark: SparkSession, folder: Path, n_hours: int) -> Detail:
     ingested(platform, landing)
 
     def look() -> None:
-        plan = make_plan(platform, find("ingest_events", JOBS), Request(None, "bench", landing))
+        plan = make_plan(platform, find("ingest_events", JOBS), Request(None, ("bench",), landing))
         if plan.reason != "no new file":
             raise RuntimeError(f"expected no new file, got {plan.reason}")
 

@@ -37,7 +37,7 @@ def row() -> Iterator[Row]:
                 name="whole_chain",
                 doc=f"All jobs once in one session, `--source {SOURCE} --as-of {AS_OF}`, 219 files; the start of the "
                 "session is not in the times. Sizes of shuffles in bytes.",
-                variants=[Variant("affinity", lambda: chain(platform, Request(AS_OF, SOURCE, landing)))],
+                variants=[Variant("affinity", lambda: chain(platform, Request(AS_OF, (SOURCE,), landing)))],
                 difference=equal,
                 n_runs=1,
                 n_warm_ups=0,
