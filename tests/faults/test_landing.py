@@ -26,15 +26,15 @@ N_FILES, N_LINES = 2_000, 10
 def _meanwhile(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> list[str]:
     """Let something happen after the files were listed and before they are read; say when it did."""
     happened: list[str] = []
-    written = Reading.written
+    read_into = ingest.read_into
 
-    def read(self: Reading, *rest: Any) -> Any:
+    def read(*given: Any) -> Any:
         if not happened:
             work()
             happened.append("once")
-        return written(self, *rest)
+        return read_into(*given)
 
-    monkeypatch.setattr(Reading, "written", read)
+    monkeypatch.setattr(ingest, "read_into", read)
     return happened
 
 

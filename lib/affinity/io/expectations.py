@@ -1,9 +1,10 @@
 """The audit: a Great Expectations suite made from a table's specification, run on the staged rows."""
 
+import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import uuid
 from dataclasses import dataclass
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -17,7 +18,8 @@ from affinity.core.vocabulary import Severity
 from affinity.tables.spec import TableSpec
 
 _CHECK = "check__"
-_ONE_AT_A_TIME = Lock()  # a context is the whole process's
+_FEW_ROWS = 200_000
+_MAKING = Lock()
 Expectation = dict[str, Any]
 
 
@@ -83,7 +85,8 @@ def audit(staged: DataFrame, spec: TableSpec, *, may_be_empty: bool) -> list[Che
     if may_be_empty and staged.columns == list(spec.column_names) and not n_rows:
         return [_of_no_rows(expectation) for expectation in expectations]
     predicates = [F.coalesce(F.expr(c.predicate), F.lit(True)).alias(_CHECK + c.name) for c in spec.checks]
-    frame = staged.select("*", *predicates)
+    one = staged.coalesce(1) if n_rows <= _FEW_ROWS else staged  # next to no work: shuffles would be all of it
+    frame = one.select("*", *predicates)
     if not spec.key_is_proven:  # else the few columns that are looked at are read again sooner than all are kept
         frame.persist()
     try:
@@ -109,25 +112,37 @@ def _n_rows(staged: DataFrame) -> int:
 
 
 def _validate(frame: DataFrame, name: str, expectations: list[Expectation], n_rows: int) -> list[CheckResult]:
+    import great_expectations as gx
+
+    sources, source = _context().data_sources, f"{name}-{uuid.uuid4().hex}"
+    asset = sources.add_spark(name=source, persist=False).add_dataframe_asset(name=name)
+    try:
+        batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
+        checks = gx.ExpectationSuite(name=name, expectations=expectations)
+        outcome = batch.validate(checks, result_format="BOOLEAN_ONLY")
+        if not outcome.success:  # counting what is unexpected costs as many passes again, so only where there is some
+            outcome = batch.validate(checks, result_format={"result_format": "BASIC", **_NO_VALUES})
+    finally:
+        sources.delete(source)
+    return [_result(result, name, n_rows) for result in outcome.results]
+
+
+def _context() -> Any:
+    """Great Expectations' context: a process has one, and audits side by side share it."""
+    with _MAKING:
+        return _made_context()
+
+
+@lru_cache(maxsize=1)
+def _made_context() -> Any:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
-    with _ONE_AT_A_TIME, _quiet():
-        context = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
-        asset = context.data_sources.add_spark(name="staged", persist=False).add_dataframe_asset(name=name)
-        batch = asset.add_batch_definition_whole_dataframe("all")
-        checks = context.suites.add(gx.ExpectationSuite(name=name, expectations=expectations))
-        validation = gx.ValidationDefinition(name=name, data=batch, suite=checks)
-        context.validation_definitions.add(validation)
-        parameters = {"dataframe": frame}
-        outcome = validation.run(batch_parameters=parameters, result_format="BOOLEAN_ONLY")
-        if not outcome.success:  # counting what is unexpected costs as many passes again, so only where there is some
-            outcome = validation.run(
-                batch_parameters=parameters, result_format={"result_format": "BASIC", **_NO_VALUES}
-            )
-    return [_result(result, name, n_rows) for result in outcome.results]
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)  # else its own lines show on the terminal
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+    return context
 
 
 def _of_no_rows(expectation: Expectation) -> CheckResult:
@@ -151,17 +166,3 @@ def _raised(info: Any) -> bool:
     """Whether a check raised: Great Expectations nests what was raised one level deeper for some metrics."""
     nested = [info, *(value for value in (info or {}).values() if isinstance(value, dict))]
     return any(part.get("raised_exception") for part in nested if part)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the library's own progress lines off the terminal."""
-    import logging
-
-    logger = logging.getLogger("great_expectations")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

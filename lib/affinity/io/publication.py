@@ -21,6 +21,7 @@ from affinity.tables.spec import TableSpec, WriteMode
 
 Slices = Sequence[date | None]
 _AT_ONCE = 3
+"""Small writes and audits wait for the driver, not for the cores."""
 
 
 @dataclass
@@ -57,7 +58,7 @@ class Publication:
             AuditFailed: a critical check failed or an audit could not be made; the staged rows are kept for a look.
         """
         stamped = {spec: frame.withColumn("run_id", F.lit(self.run_id)) for spec, frame in frames.items()}
-        with ThreadPool(_AT_ONCE) as pool:  # small writes wait for the driver, not for the cores
+        with ThreadPool(_AT_ONCE) as pool:
             written = pool.starmap(self.platform.store.stage, [(f, s, self.run_id) for s, f in stamped.items()])
         staged = dict(zip(stamped, written, strict=True))
         self.check(staged, empty_allowed=empty_allowed)
@@ -69,10 +70,15 @@ class Publication:
         Raises:
             AuditFailed: a critical check failed or an audit could not be made; the staged rows are kept for a look.
         """
+
+        def audited(spec: TableSpec) -> list[CheckResult]:
+            return audit(staged[spec], spec, may_be_empty=spec.may_be_empty or empty_allowed)
+
+        with ThreadPool(_AT_ONCE) as pool:
+            audits = pool.map(audited, staged)
         failed: list[str] = []
         folders: list[str] = []
-        for spec, frame in staged.items():
-            results = audit(frame, spec, may_be_empty=spec.may_be_empty or empty_allowed)
+        for spec, results in zip(staged, audits, strict=True):
             self._record(spec, results)
             self.rows[spec.full_name] = results[0].n_rows
             faults = [

@@ -67,14 +67,22 @@ def fixed_settings(root: Path) -> dict[str, str]:
     }
 
 
+# Ten times the defaults: of the processor time of a night in a new process the second compiler took a third, for code
+# that was run a few thousand times and no more.
+_LATE_C2 = (
+    "-XX:Tier4InvocationThreshold=50000 -XX:Tier4MinInvocationThreshold=6000 "
+    "-XX:Tier4CompileThreshold=150000 -XX:Tier4BackEdgeThreshold=400000"
+)
+
+
 def _local(config: Config) -> dict[str, str]:
     # FPGrowth's trees are serialised recursively: baskets of some hundred items overflow the default stack. On a few
     # cores the collector that stops the world is done sooner: a fifth of the time of features.
-    log_settings = (config.conf_dir / "spark" / "log4j2.properties").absolute().as_uri()
+    settings = (config.conf_dir / "spark" / "log4j2.properties").absolute().as_uri()
     return {
         "spark.master": config.spark.master,
         "spark.driver.memory": config.spark.driver_memory,
-        "spark.driver.extraJavaOptions": f"-Xss16m -XX:+UseParallelGC -Dlog4j2.configurationFile={log_settings}",
+        "spark.driver.extraJavaOptions": f"-Xss16m -XX:+UseParallelGC {_LATE_C2} -Dlog4j2.configurationFile={settings}",
         "spark.jars": ",".join(str(jar) for jar in jars()),
         # By TCP a task of Python waits 40 ms for an answer to its first few bytes.
         "spark.python.unix.domain.socket.enabled": "true",

@@ -311,7 +311,8 @@ class Store:
     def _merge_here(self, staged: pa.Table, spec: TableSpec, metadata: str, rules: "_Rules") -> None:
         table = DeltaTableFile(str(self._root.table(spec)))
         properties = CommitProperties(custom_metadata={"userMetadata": metadata})
-        merge = table.merge(staged, rules.is_one, "s", "t", commit_properties=properties)
+        is_one = rules.is_one if rules.goes else " AND ".join([rules.is_one, *_bounds(staged, spec)])
+        merge = table.merge(staged, is_one, "s", "t", commit_properties=properties)
         merge = merge.when_matched_update_all(predicate=rules.gives_way).when_not_matched_insert_all()
         if rules.goes:
             merge = merge.when_not_matched_by_source_delete(predicate=rules.goes)
@@ -363,6 +364,13 @@ class _Rules:
         newer = _is_newer(spec.upsert_order)
         gives_way = f"{newer} OR {goes}" if newer and goes else newer
         return _Rules(" AND ".join(f"t.{name} = s.{name}" for name in spec.key), gives_way, goes)
+
+
+def _bounds(staged: pa.Table, spec: TableSpec) -> list[str]:
+    """Between which days of its key a row of a table (t) lies that may be a staged one: other files are not opened."""
+    days = [column.name for column in spec.columns if column.name in spec.key and column.type == "date"]
+    ends = {name: pc.min_max(staged[name]).as_py() for name in days if len(staged)}
+    return [f"t.{name} BETWEEN DATE '{found['min']}' AND DATE '{found['max']}'" for name, found in ends.items()]
 
 
 def _is_newer(order: Sequence[str]) -> str | None:
