@@ -12,8 +12,9 @@ from affinity.io.config import load_config
 from affinity.io.demo import SHOP_SETTINGS, SHOP_SOURCES
 from affinity.io.job import find
 from affinity.io.plan import Request, job_settings
+from affinity.io.platform import Platform
 from affinity.io.runner import Result, run_job
-from affinity.jobs.catalog import JOBS
+from affinity.jobs.catalog import JOBS, ON_DEMAND
 from affinity.tables import bronze, ops
 from tests.faults.test_channels import DAY, MAIL, WEB, jsonl, land_all
 from tests.shop import Shop
@@ -90,6 +91,12 @@ def test_a_source_of_which_nothing_can_be_read_fails_the_run_and_the_others_are_
     assert lines(shop) == {"shop_web": 1, "shop_email": 1}
 
 
+def test_a_source_that_is_named_twice_is_read_once(shop: Shop) -> None:
+    land_all(shop)
+    run(shop, "ingest_events", "shop_web", "shop_web")
+    assert lines(shop) == {"shop_web": 3}
+
+
 def test_a_source_without_the_feed_has_nothing_to_do(shop: Shop) -> None:
     land_all(shop)
     found = run(shop, "ingest_items", "shop_web")
@@ -100,3 +107,14 @@ def test_the_settings_of_the_demonstration_are_settings() -> None:
     config = load_config(overrides=SHOP_SETTINGS)
     for job in JOBS:
         job_settings(config, job)
+
+
+def test_lines_are_read_again_of_one_source_at_a_time(shop: Shop) -> None:
+    land_all(shop)
+    config = load_config(
+        overrides=['jobs.replay_quarantine.reason="unparsable"', f"store.root={shop.root}", *shop.overrides]
+    )
+    platform = Platform.open(config, session=shop.spark)
+    found = run_job(platform, find("replay_quarantine", ON_DEMAND), Request(None, SHOP_SOURCES, shop.landing))
+    assert found.exit_code is ExitCode.BAD_INPUT
+    assert "one source at a time" in (found.reason or "")

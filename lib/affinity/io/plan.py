@@ -173,7 +173,8 @@ def _asked_sources(question: _Question) -> tuple[list[SourceMapping], Path]:
     request = question.request
     if not request.sources or request.landing is None:
         raise BadInput(f"Job {question.job.name} reads landed files: pass --source NAME and --landing DIR.")
-    return [load_source(question.platform.config, source) for source in request.sources], request.landing
+    names = dict.fromkeys(request.sources)  # one that is named twice is read once
+    return [load_source(question.platform.config, name) for name in names], request.landing
 
 
 def _plan_replay(question: _Question) -> Plan:
