@@ -1,5 +1,6 @@
 """Landing while it is read, very many files in it, and a reader that dies."""
 
+import gzip
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -45,6 +46,17 @@ def test_a_file_that_comes_meanwhile_is_for_the_next_run(shop: Shop, monkeypatch
     assert [row["path"] for row in shop.manifest()] == ["2011-01-04.csv", "2011-01-05.csv"]
     assert shop.read(bronze.EVENTS).count() == 5
     assert shop.run("ingest_events").rows == {"bronze.events": 1}
+
+
+def test_a_packed_file_that_is_cut_meanwhile_is_looked_at_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"email/email-{bad_files.DAY}.jsonl.gz"
+    whole = gzip.compress(b'{"message": "m1", "what": "opened"}\n' * 50_000)
+    file = land(shop, name, whole)
+    happened = _meanwhile(monkeypatch, lambda: file.write_bytes(whole[: len(whole) // 2]))
+    assert run(shop, "ingest_events", "email").exit_code is ExitCode.INFRASTRUCTURE
+    assert happened == ["once"]
+    file.write_bytes(whole)
+    assert run(shop, "ingest_events", "email").rows == {"bronze.events": 50_000}
 
 
 def _replace(shop: Shop) -> None:

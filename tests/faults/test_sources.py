@@ -60,12 +60,12 @@ def test_each_ingest_job_reads_the_sources_that_have_its_feed_in_one_run(shop: S
 
 def test_sources_in_one_run_and_in_a_run_each_give_the_same_rows(shop: Shop, spark: SparkSession) -> None:
     land_all(shop)
-    run(shop, "ingest_events", "shop_web", "shop_app", "shop_tills")
+    assert run(shop, "ingest_events", "shop_web", "shop_app", "shop_tills").status is Status.DONE
     at_once = digest(shop)
     apart = opened(shop.folder.parent / "apart", spark)
     land_all(apart)
     for source in ("shop_tills", "shop_app", "shop_web"):
-        run(apart, "ingest_events", source)
+        assert run(apart, "ingest_events", source).status is Status.DONE
     assert digest(apart) == at_once
 
 
@@ -80,15 +80,29 @@ def test_a_source_of_which_nothing_can_be_read_fails_the_run_and_the_others_are_
     jsonl(shop, f"email/email-{DAY}.jsonl.gz", MAIL)
     cut = shop.landing / f"email/email-{DAY}.jsonl.gz"
     cut.write_bytes(cut.read_bytes()[:-9])
-    found = run(shop, "ingest_events", "shop_web", "shop_email")
+    found = run(shop, "ingest_events", "shop_web", "shop_email", "shop_tills")
     assert found.exit_code is ExitCode.BAD_INPUT
     assert "Files of source 'shop_email'" in (found.reason or "")
     assert "it is cut" in (found.reason or "")
+    assert "holds no file of source 'shop_tills'" in (found.reason or "")
     assert lines(shop) == {"shop_web": 1}
     assert run(shop, "ingest_events", "shop_web", "shop_email").status is Status.NOTHING_TO_DO
+    assert run(shop, "ingest_events", "shop_web", "shop_tills").exit_code is ExitCode.BAD_INPUT
     jsonl(shop, f"email/email-{DAY}.jsonl.gz", MAIL)
     assert run(shop, "ingest_events", "shop_web", "shop_email").status is Status.DONE
     assert lines(shop) == {"shop_web": 1, "shop_email": 1}
+
+
+def test_a_source_that_was_never_readable_is_told_each_time_and_not_noted(shop: Shop) -> None:
+    jsonl(shop, f"web/{DAY}/web-{DAY}T07.jsonl", WEB)
+    (shop.landing / "tills").mkdir()
+    (shop.landing / f"tills/tills-{DAY}.csv").write_text("Other,Columns\n1,2\n")
+    for _ in range(2):
+        found = run(shop, "ingest_events", "shop_web", "shop_tills")
+        assert found.exit_code is ExitCode.BAD_INPUT
+        assert "Files of source 'shop_tills'" in (found.reason or "")
+    assert lines(shop) == {"shop_web": 1}
+    assert [row["source"] for row in shop.manifest()] == ["shop_web"]
 
 
 def test_a_source_that_is_named_twice_is_read_once(shop: Shop) -> None:
@@ -101,6 +115,8 @@ def test_a_source_without_the_feed_has_nothing_to_do(shop: Shop) -> None:
     land_all(shop)
     found = run(shop, "ingest_items", "shop_web")
     assert (found.status, found.reason) == (Status.NOTHING_TO_DO, "no items feed in shop_web")
+    nowhere = run_job(shop.platform, find("ingest_items", JOBS), Request(None, ("shop_web",), shop.folder / "typo"))
+    assert nowhere.exit_code is ExitCode.BAD_INPUT
 
 
 def test_the_settings_of_the_demonstration_are_settings() -> None:

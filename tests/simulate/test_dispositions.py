@@ -50,7 +50,7 @@ def platform(spark: SparkSession, shop: Shop, tmp_path_factory: pytest.TempPathF
 
 
 def _run(platform: Platform, job: str, source: str | None, landing: Path | None) -> Status:
-    return run_job(platform, find(job, JOBS), Request(None, (source,), landing)).status
+    return run_job(platform, find(job, JOBS), Request(None, (source,) if source else (), landing)).status
 
 
 def _rows(platform: Platform, spec: Any, *columns: str) -> list[tuple[Any, ...]]:

@@ -3,7 +3,7 @@
 import gc
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, pairwise
@@ -95,9 +95,18 @@ def kept(files: Files, rows: str) -> Iterator[Ask]:
         each = f"WITH {KEPT} AS NOT MATERIALIZED ({rows})"
         yield lambda asked, columns: mapped(files, f"{each} {asked}", columns).toArrow()
         return
-    with _known_files(files.paths, files.columns) as here:
-        here.execute(f"CREATE TEMP TABLE {KEPT} AS {rows}")
-        yield lambda asked, columns: here.sql(asked).to_arrow_table().rename_columns(list(columns))
+    with ExitStack() as kept_open:
+        here: list[duckdb.DuckDBPyConnection] = []
+
+        def ask(asked: str, columns: Mapping[str, str]) -> pa.Table:
+            if not here:  # nobody may ask
+                here.append(kept_open.enter_context(_opened()))
+                with _masked(), _knowing(here[0], files.paths, files.columns):
+                    here[0].execute(f"CREATE TEMP TABLE {KEPT} AS {rows}")
+            with _masked():
+                return here[0].sql(asked).to_arrow_table().rename_columns(list(columns))
+
+        yield ask
 
 
 def in_groups(rows: DataFrame, key: str, statement: str, columns: Mapping[str, str]) -> DataFrame:
@@ -181,7 +190,7 @@ def _in_task(work: Work, unpacked: Callable[[Batches], Any], batches: Batches) -
     if rows is None:
         return
     _freeze()
-    with _connection() as asked:
+    with _opened() as asked, _masked():
         asked.register(ARRIVED, rows)
         yield from work(asked)
 
@@ -191,7 +200,7 @@ def _in_files(work: Work, columns: Mapping[str, str], batches: Batches) -> Batch
     if not paths:
         return
     _freeze()
-    with _known_files(paths, columns) as asked:
+    with _opened() as asked, _masked(), _knowing(asked, paths, columns):
         yield from work(asked)
 
 
@@ -201,20 +210,19 @@ def _freeze() -> None:
 
 
 @contextmanager
-def _known_files(paths: Sequence[str], columns: Mapping[str, str]) -> "Iterator[duckdb.DuckDBPyConnection]":
-    """A connection that knows the rows of files as ``ARRIVED``; of a damaged file it tells the path."""
+def _knowing(asked: "duckdb.DuckDBPyConnection", paths: Sequence[str], columns: Mapping[str, str]) -> Iterator[None]:
+    """Let a connection know the rows of files as ``ARRIVED``; of a damaged file the path is told."""
     none = ", ".join(f"NULL::{type_of(kind)} AS {name}" for name, kind in columns.items())
-    with _connection() as asked:
-        try:
-            if paths:
-                asked.read_parquet(list(paths), hive_partitioning=True, union_by_name=True).create_view("files")
-            there = " UNION ALL BY NAME FROM files" if paths else ""
-            asked.execute(f"CREATE VIEW {ARRIVED} AS SELECT {none} WHERE false{there}")
-            yield asked
-        except _faults() as error:
-            for path in [] if _is_of_system(error) else paths:
-                _check(path)
-            raise
+    try:
+        if paths:
+            asked.read_parquet(list(paths), hive_partitioning=True, union_by_name=True).create_view("files")
+        there = " UNION ALL BY NAME FROM files" if paths else ""
+        asked.execute(f"CREATE VIEW {ARRIVED} AS SELECT {none} WHERE false{there}")
+        yield
+    except _faults() as error:
+        for path in [] if _is_of_system(error) else paths:
+            _check(path)
+        raise
 
 
 def _faults() -> tuple[type[Exception], ...]:
@@ -246,18 +254,24 @@ def _check(path: str) -> None:
 
 
 @contextmanager
-def _connection() -> "Iterator[duckdb.DuckDBPyConnection]":
-    """DuckDB with one thread; of its errors only the kind is told."""
+def _opened() -> "Iterator[duckdb.DuckDBPyConnection]":
+    """DuckDB with one thread."""
     import duckdb
 
     with TemporaryDirectory() as spill, closing(duckdb.connect(config={"threads": 1})) as asked:
         asked.execute(f"SET memory_limit = '{_MEMORY}'")
         asked.execute(f"SET temp_directory = '{spill}'")
         asked.execute("SET TimeZone = 'UTC'")
-        try:
-            yield asked
-        except _faults() as error:
-            if str(error).startswith(UNREADABLE) or _is_of_system(error):
-                raise
-            said = str(error).partition(SPEAKS)[2]
-            raise RuntimeError(said or f"Groups could not be computed: {type(error).__name__}.") from None
+        yield asked
+
+
+@contextmanager
+def _masked() -> Iterator[None]:
+    """Of DuckDB's errors tell only the kind."""
+    try:
+        yield
+    except _faults() as error:
+        if str(error).startswith(UNREADABLE) or _is_of_system(error):
+            raise
+        said = str(error).partition(SPEAKS)[2]
+        raise RuntimeError(said or f"Groups could not be computed: {type(error).__name__}.") from None

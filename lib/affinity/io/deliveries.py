@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from affinity.core.errors import BadInput
 from affinity.core.source import SourceMapping
 from affinity.core.vocabulary import Feed, FileState
 from affinity.io.landing import Arrivals, LandedFile, arrivals, landed_files, said_date
@@ -74,13 +73,10 @@ def _date_fault(file: LandedFile, mapping: SourceMapping) -> str | None:
     return f"its name has no date, which is the time of what it says (expected {mapping.files.date_pattern})"
 
 
-def refusal(deliveries: Sequence[tuple[Delivery, Mapping[str, str]]]) -> BadInput:
-    """The error where no file of some sources can be read; beside each delivery its faults by file_id."""
-    return BadInput(" ".join(_refusal(delivery, faults) for delivery, faults in deliveries))
-
-
-def _refusal(found: Delivery, faults: Mapping[str, str]) -> str:
-    told = sorted(f"{found.names[file_id]}: {fault}" for file_id, fault in faults.items())
+def refusal(found: Delivery, faults: Mapping[str, str]) -> str:
+    """What is said where no file of a source can be read: why, by file_id."""
+    names = found.names
+    told = sorted(f"{names[file_id]}: {fault}" for file_id, fault in faults.items())
     more = f"; and {len(told) - _SHOWN} more files" if len(told) > _SHOWN else ""
     name = found.mapping.name
     return (

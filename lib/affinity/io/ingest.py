@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from affinity.core.errors import AuditFailed, Infrastructure
+from affinity.core.errors import AuditFailed, BadInput, Infrastructure
 from affinity.core.source import SourceMapping
 from affinity.core.vocabulary import Feed, FileState
 from affinity.io.deliveries import Delivery, refusal
@@ -75,11 +75,12 @@ class IngestWork(Work):
         """Read what is new, publish it, bring the manifest up to date, release.
 
         Raises:
-            BadInput: of some source no file could be read; the manifest knows them now, and the next run passes them
-                by.
+            BadInput: of some source no file could be read; what of them could be noted the manifest knows now, and the
+                next run passes it by.
         """
         # else other names, or an earlier content put back
         if readable := [source for source in self.sources if source.left.arrivals.new]:
+            files = [file for source in readable for file in source.left.arrivals.new]
             try:
                 batches = self._batches(readable)
                 if self.job.feed is Feed.EVENTS:
@@ -87,9 +88,9 @@ class IngestWork(Work):
                 else:
                     self._statements(readable, batches)
             except Exception:  # what a reader says of a file that was taken away, or is another one half-way
-                self._check_unchanged()
+                check_unchanged(files)
                 raise
-            self._check_unchanged()
+            check_unchanged(files)
         self.publication.publish_manifest([row for source in self.sources for row in self._noted(source)])
         metrics = {
             "n_files": float(sum(len(source.left.arrivals.new) for source in self.sources)),
@@ -98,8 +99,9 @@ class IngestWork(Work):
         }
         self.track(Outputs(), metrics)
         released = self.publication.release()
-        if refused := [(source.delivery, source.refused) for source in self.sources if source.is_refused]:
-            raise refusal(refused)
+        refused = [refusal(source.delivery, source.refused) for source in self.sources if source.is_refused]
+        if refused := [*self.plan.faults, *refused]:
+            raise BadInput(" ".join(refused))
         is_recovered = self.publication.is_recovered
         return Done(released, self.publication.rows, metrics, reason=self._told(), is_recovered=is_recovered)
 
@@ -176,22 +178,13 @@ class IngestWork(Work):
         replaced = [file_id for source in sources for file_id in source.left.arrivals.supersedes]
         self.publication.publish(staged, slices, replaced=replaced)
 
-    def _check_unchanged(self) -> None:
-        """Raises Infrastructure: a file was written to, or taken away, while it was read."""
-        files = [file for source in self.sources for file in source.left.arrivals.new]
-        if changed := changed_since(files):
-            raise Infrastructure(
-                f"Files changed while they were read: {changed[:_SHOWN]}. Nothing was released; run again when they "
-                "are whole, or let them land under a name that ends in .tmp and rename them."
-            )
-
     def _told(self) -> str | None:
         """Files that were not read and why, for the run's record and whoever watches."""
         assert self.plan.request.landing is not None
         waiting = waiting_files(self.plan.request.landing, [source.mapping for source in self.sources])
         refused = [
-            f"{source.delivery.names.get(file_id, file_id[:12])}: {fault}"
-            for source in self.sources
+            f"{names.get(file_id, file_id[:12])}: {fault}"
+            for source, names in ((source, source.delivery.names) for source in self.sources)
             for file_id, fault in source.refused.items()
         ]
         told = [_listed(f"{len(refused)} files refused", refused), _listed(f"{len(waiting)} files wait", waiting)]
@@ -246,6 +239,19 @@ def _reconciled(
         )
     by_file = {file_id: sum((Counter(t.defects) for t in found), Counter[str]()) for file_id, found in tallies.items()}
     return {file_id: dict(by_file.get(file_id, {})) for file_id in {*n_told, *in_order}}
+
+
+def check_unchanged(files: Sequence[LandedFile]) -> None:
+    """Look whether files are as they were when they were listed, also those that could not be read.
+
+    Raises:
+        Infrastructure: one was written to, or taken away.
+    """
+    if changed := changed_since(files):
+        raise Infrastructure(
+            f"Files changed while they were read: {changed[:_SHOWN]}. Nothing was released; run again when they "
+            "are whole, or let them land under a name that ends in .tmp and rename them."
+        )
 
 
 def _facts(file: LandedFile) -> Row:

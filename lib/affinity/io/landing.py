@@ -146,15 +146,18 @@ def changed_since(files: Sequence[LandedFile]) -> list[str]:
 
 
 def _is_unchanged(file: LandedFile) -> bool:
-    facts = _facts(file.path)
-    return facts is not None and (facts.st_size, facts.st_mtime_ns) == (file.n_bytes, file.modified_ns)
+    try:
+        facts = file.path.stat()
+    except OSError:
+        return False
+    return (facts.st_size, facts.st_mtime_ns) == (file.n_bytes, file.modified_ns)
 
 
 def _facts(path: Path) -> os.stat_result | None:
-    """What the file system says of a path; null where nothing is there."""
+    """What the file system says of a path; null where nothing is there, as where a link leads nowhere."""
     try:
         return path.stat()
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 

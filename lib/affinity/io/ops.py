@@ -1,20 +1,22 @@
 """The small tables of ops, read and written without a JVM."""
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Field, Schema, write_deltalake
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.schema import PrimitiveType
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from affinity.core.errors import LeaseHeld
 from affinity.io.intact import check_log, damaged, named
+from affinity.io.leases import leases
 from affinity.io.root import Root
 from affinity.tables.ddl import CHECKPOINTS, CONSTRAINT
 from affinity.tables.spec import TableSpec
@@ -32,6 +34,7 @@ _SQL_TYPES = {"long": "bigint", "integer": "int"}
 _LARGE_BYTES = 128 * 2**20
 _FRAGMENTS = 4
 _COMMITS_OF_A_FILE = 16
+_COMPACTION_SECS = 60
 _again = retry(
     retry=retry_if_exception_type(CommitFailedError),
     stop=stop_after_attempt(8),
@@ -39,6 +42,7 @@ _again = retry(
     reraise=True,
 )
 Row = dict[str, Any]
+logger = logging.getLogger("affinity")
 
 
 def now() -> datetime:
@@ -86,17 +90,26 @@ class OpsStore:
         """
         if rows:
             with named(self._root, spec):
-                table = self._appended(spec, rows)
-                if table.version() % _COMMITS_OF_A_FILE == 0:
-                    with suppress(CommitFailedError):  # another process was first
-                        table.optimize.compact()
+                version = self._appended(spec, rows)
+            if version % _COMMITS_OF_A_FILE == 0:
+                self._compacted_in_passing(spec)
 
     @_again
-    def _appended(self, spec: TableSpec, rows: Sequence[Row]) -> DeltaTable:
+    def _appended(self, spec: TableSpec, rows: Sequence[Row]) -> int:
         table = self._create(spec)
         # A log gains columns as its specification does; rows of before hold null.
         write_deltalake(table, self._batch(spec, rows), mode="append", schema_mode="merge")
-        return table
+        return int(table.version())
+
+    def _compacted_in_passing(self, spec: TableSpec) -> None:
+        """Compact a log unless somebody else is at it; what was appended stands, whatever becomes of this."""
+        if self._root.lease != "file":  # nobody vouches that the others do not
+            return
+        try:
+            with leases(self._root, [spec]):
+                DeltaTable(str(self._root.table(spec))).optimize.compact()
+        except (LeaseHeld, DeltaError, OSError, pa.ArrowException) as error:
+            logger.info("%s was not compacted: %s", spec.full_name, type(error).__name__)
 
     def upsert(self, spec: TableSpec, rows: Sequence[Row], run_id: str) -> int:
         """Insert rows or replace those with the same key in one commit that carries the run id; return its version."""
@@ -123,13 +136,17 @@ class OpsStore:
 
     @_again
     def compact(self, spec: TableSpec) -> int:
-        """Turn the many small files of a log into few, remove those that a week has not needed; return the version."""
-        table = self._create(spec)
-        if is_fragmented(self._root, spec):
-            table.optimize.compact()
-        table.vacuum(dry_run=False)
-        table.create_checkpoint()
-        return int(table.version())
+        """Turn the many small files of a log into few, remove those that a week has not needed; return the version.
+
+        Delta would let two do so at once, and each row would be there twice: whoever does holds the lease of the log.
+        """
+        with leases(self._root, [spec], wait_secs=_COMPACTION_SECS):
+            table = self._create(spec)
+            if is_fragmented(self._root, spec):
+                table.optimize.compact()
+            table.vacuum(dry_run=False)
+            table.create_checkpoint()
+            return int(table.version())
 
     def _create(self, spec: TableSpec) -> DeltaTable:
         uri = str(self._root.table(spec))

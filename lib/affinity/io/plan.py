@@ -15,7 +15,7 @@ from affinity.core.vocabulary import COUNTING, Disposition, Feed, FileState, Sta
 from affinity.io.config import Config, load_source, validated
 from affinity.io.deliveries import Delivery, delivery, layouts, refusal
 from affinity.io.job import Job, Kind
-from affinity.io.landing import Arrivals, landed_days
+from affinity.io.landing import Arrivals, landed_dates, landed_days
 from affinity.io.ops import Row, to_json
 from affinity.io.platform import Platform, code_version
 from affinity.io.quarantine import ReplaySettings, files_with
@@ -41,7 +41,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Plan:
-    """A run that is fully decided; ``status`` and ``reason`` are set where nothing is to be done."""
+    """A run that is fully decided; ``status`` and ``reason`` are set where nothing is to be done.
+
+    ``faults`` say of which sources nothing can be read; the run ends with them, after the others were published.
+    """
 
     job: Job
     request: Request
@@ -52,6 +55,7 @@ class Plan:
     releases: Releases
     manifest: Sequence[Row] = ()
     deliveries: Sequence[Delivery] = ()
+    faults: Sequence[str] = ()
     models: Mapping[ModelSpec, Release] = field(default_factory=dict)
     status: Status | None = None
     reason: str | None = None
@@ -94,7 +98,8 @@ class _Question:
         return hashlib.sha256(self._config(mappings).encode()).hexdigest()[:16]
 
     def _config(self, mappings: Sequence[SourceMapping]) -> str:
-        return to_json({"settings": self.settings.model_dump(), "mappings": [m.model_dump() for m in mappings]})
+        by_name = sorted(mappings, key=lambda mapping: mapping.name)
+        return to_json({"settings": self.settings.model_dump(), "mappings": [m.model_dump() for m in by_name]})
 
     def attempts(self) -> list[Row]:
         """What this job did before."""
@@ -123,19 +128,44 @@ def make_plan(platform: Platform, job: Job, request: Request) -> Plan:
 
 
 def _plan_ingest(question: _Question) -> Plan:
-    """What each source brings that has the feed of the job; of those that bring nothing the run knows nothing."""
+    """What each source brings that has the feed of the job; of those that bring nothing the run knows nothing.
+
+    Raises:
+        BadInput: of some source nothing can be read, and none of the others brings anything.
+    """
     (mappings, landing), feed = _asked_sources(question), question.job.feed
+    assert feed is not None
     fed = [mapping for mapping in mappings if mapping.has(feed)]
-    found = [delivery(landing, mapping, feed, _noted(question, mapping, feed)) for mapping in fed if feed]
-    if found and all(each.is_unreadable for each in found):
-        raise refusal([(each, each.faults) for each in found])
-    found = [each.without(_refused_before(question, each)) for each in found]
-    found = [each for each in found if not each.arrivals.is_empty]
+    found, faults = _deliveries(question, fed, feed, landing)
     inputs = {"sources": {each.mapping.name: _said(question, each) for each in found}}
     if found:
-        return question.plan(inputs, deliveries=found)
+        return question.plan(inputs, deliveries=found, faults=faults)
+    if faults:
+        raise BadInput(" ".join(faults))
+    for mapping in () if fed else mappings:
+        landed_dates(landing, mapping)  # is it there?
     nothing = "no new file" if fed else f"no {feed} feed in {', '.join(mapping.name for mapping in mappings)}"
     return question.plan(inputs, status=Status.NOTHING_TO_DO, reason=nothing)
+
+
+def _deliveries(
+    question: _Question, mappings: Sequence[SourceMapping], feed: Feed, landing: Path
+) -> tuple[list[Delivery], list[str]]:
+    """What the sources bring, and what is wrong with those of which nothing is there or nothing was ever readable."""
+    found: list[Delivery] = []
+    faults: list[str] = []
+    for mapping in mappings:
+        try:
+            brought = delivery(landing, mapping, feed, _noted(question, mapping, feed))
+        except BadInput as fault:
+            faults.append(str(fault))
+            continue
+        if brought.is_unreadable:
+            faults.append(refusal(brought, brought.faults))
+            continue
+        brought = brought.without(_refused_before(question, brought))
+        found += [] if brought.arrivals.is_empty else [brought]
+    return found, faults
 
 
 def _noted(question: _Question, mapping: SourceMapping, feed: Feed) -> list[Row]:
@@ -195,7 +225,7 @@ def _plan_replay(question: _Question) -> Plan:
     own = layouts(files, mapping)
     found = Delivery(mapping, Arrivals(files, {}, frozenset(), {}), own, noted)
     if files and len(found.faults) == len(own):
-        raise refusal([(found, found.faults)])
+        raise BadInput(refusal(found, found.faults))
     missing = sorted(live[file_id]["path"] for file_id in fresh if file_id not in landed)
     read = {file.file_id: live[file.file_id]["n_readings"] for file in files}
     nothing = None if files else nothing_left(rejected, fresh, missing, reason)

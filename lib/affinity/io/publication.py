@@ -72,14 +72,15 @@ class Publication:
         """
 
         def audited(spec: TableSpec) -> list[CheckResult]:
-            return audit(staged[spec], spec, may_be_empty=spec.may_be_empty or empty_allowed)
+            results = audit(staged[spec], spec, may_be_empty=spec.may_be_empty or empty_allowed)
+            self._record(spec, results)
+            return results
 
         with ThreadPool(_AT_ONCE) as pool:
             audits = pool.map(audited, staged)
         failed: list[str] = []
         folders: list[str] = []
         for spec, results in zip(staged, audits, strict=True):
-            self._record(spec, results)
             self.rows[spec.full_name] = results[0].n_rows
             faults = [
                 f"{spec.full_name}: {result.name} ({_count(result)})"

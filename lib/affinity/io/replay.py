@@ -11,7 +11,7 @@ from affinity.core.errors import AuditFailed
 from affinity.core.vocabulary import Defect, FileState
 from affinity.features.repeated import numbered
 from affinity.io.files import Batch, Place, written
-from affinity.io.ingest import IngestWork, Source
+from affinity.io.ingest import IngestWork, Source, check_unchanged
 from affinity.io.job import Inputs, Outputs
 from affinity.io.kinds import Done
 from affinity.io.ops import Row, to_json
@@ -36,7 +36,7 @@ class ReplayWork(IngestWork):
         rows = self._rows(source, found)
         outputs = self.transform(Inputs({"rows": rows, bronze.EVENTS.full_name: before}, mapping=source.mapping))
         parts = self._taken(outputs.tables[bronze.EVENTS])
-        self._check_unchanged()
+        check_unchanged(source.delivery.arrivals.new)
         n_asked = self._n_asked(before)
         n_taken = self._publish(source, parts, before, n_asked) if parts else 0
         metrics = {

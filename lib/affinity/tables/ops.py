@@ -53,7 +53,7 @@ RUNS = TableSpec(
         RUN_ID,
         Column("attempt_id", "string", "One try of the run"),
         Column("job", "string", "Job name"),
-        Column("source", "string", "Sources of an ingest job, with commas between; null otherwise", nullable=True),
+        Column("source", "string", "Sources of an ingest or replay job, by commas; null otherwise", nullable=True),
         Column("as_of_date", "date", "Argument of the run; null for a job that has none", nullable=True),
         Column("status", "string", "started, done, recovered, kept, skipped or failed"),
         Column("at_ts", "timestamp", "When the status was reached, UTC"),

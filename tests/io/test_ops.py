@@ -1,0 +1,70 @@
+"""The logs of bookkeeping: appended by many, compacted in passing by one."""
+
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable
+
+from affinity.io import ops as ops_module
+from affinity.io.config import load_config
+from affinity.io.leases import leases
+from affinity.io.ops import OpsStore, Row, now
+from affinity.io.root import Root, open_root
+from affinity.tables import ops
+
+N_ROWS = 40
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    (tmp_path / "key").write_text("5e" * 32)
+    overrides = [f"store.root={tmp_path / 'root'}", f"privacy.key_file={tmp_path / 'key'}"]
+    return open_root(load_config(overrides=overrides), create=True)
+
+
+def row(number: int) -> Row:
+    blank = dict.fromkeys(ops.QUALITY_RESULTS.column_names)
+    stamp = {"run_id": "r", "attempt_id": f"a{number}", "table_name": "t", "check_name": "c", "severity": "critical"}
+    return {**blank, **stamp, "is_success": True, "n_rows": number, "at_ts": now()}
+
+
+def appended(root: Root) -> int:
+    """Append rows one by one; how many files the log has in the end."""
+    for number in range(N_ROWS):
+        OpsStore(root).append(ops.QUALITY_RESULTS, [row(number)])
+    assert sorted(each["n_rows"] for each in OpsStore(root).read(ops.QUALITY_RESULTS)) == list(range(N_ROWS))
+    return len(DeltaTable(str(root.table(ops.QUALITY_RESULTS))).file_uris())
+
+
+def test_a_log_has_few_files_however_often_it_was_appended_to(root: Root) -> None:
+    assert appended(root) < 20
+    log = root.table(ops.QUALITY_RESULTS) / "_delta_log"
+    assert len(list(log.glob("*.checkpoint.parquet"))) >= 3
+
+
+def test_a_log_that_somebody_compacts_is_left_alone(root: Root) -> None:
+    with leases(root, [ops.QUALITY_RESULTS]):
+        assert appended(root) == N_ROWS
+
+
+def test_rows_stand_whatever_becomes_of_the_compaction(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(ops_module, "leases", full)
+    assert appended(root) == N_ROWS
+
+
+def test_upkeep_and_an_append_do_not_compact_at_once(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, is_fragmented = OpsStore(root), ops_module.is_fragmented
+    for number in range(15):
+        store.append(ops.QUALITY_RESULTS, [row(number)])
+
+    def meanwhile(*given: object) -> bool:
+        while DeltaTable(str(root.table(ops.QUALITY_RESULTS))).version() % 16:
+            store.append(ops.QUALITY_RESULTS, [row(15)])
+        return bool(is_fragmented(*given))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ops_module, "is_fragmented", meanwhile)
+    store.compact(ops.QUALITY_RESULTS)
+    assert sorted(each["n_rows"] for each in store.read(ops.QUALITY_RESULTS)) == list(range(16))
