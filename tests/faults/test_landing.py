@@ -1,6 +1,7 @@
 """Landing while it is read, very many files in it, and a reader that dies."""
 
 import gzip
+import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from affinity.io.files import Reading
 from affinity.reading.kernel import Reader
 from affinity.tables import bronze, silver
 from tests.faults import bad_files
+from tests.faults.test_channels import MAIL
 from tests.faults.test_input import land, run
 from tests.shop import Shop, line
 
@@ -50,13 +52,14 @@ def test_a_file_that_comes_meanwhile_is_for_the_next_run(shop: Shop, monkeypatch
 
 def test_a_packed_file_that_is_cut_meanwhile_is_looked_at_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"email/email-{bad_files.DAY}.jsonl.gz"
-    whole = gzip.compress(b'{"message": "m1", "what": "opened"}\n' * 50_000)
+    mails = (json.dumps({**MAIL, "message": f"m{number}"}) for number in range(N_LINES * N_FILES))
+    whole = gzip.compress("\n".join(mails).encode())
     file = land(shop, name, whole)
     happened = _meanwhile(monkeypatch, lambda: file.write_bytes(whole[: len(whole) // 2]))
     assert run(shop, "ingest_events", "email").exit_code is ExitCode.INFRASTRUCTURE
     assert happened == ["once"]
     file.write_bytes(whole)
-    assert run(shop, "ingest_events", "email").rows == {"bronze.events": 50_000}
+    assert run(shop, "ingest_events", "email").rows == {"bronze.events": N_LINES * N_FILES}
 
 
 def _replace(shop: Shop) -> None:

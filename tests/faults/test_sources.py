@@ -86,7 +86,6 @@ def test_a_source_of_which_nothing_can_be_read_fails_the_run_and_the_others_are_
     assert "it is cut" in (found.reason or "")
     assert "holds no file of source 'shop_tills'" in (found.reason or "")
     assert lines(shop) == {"shop_web": 1}
-    assert run(shop, "ingest_events", "shop_web", "shop_email").status is Status.NOTHING_TO_DO
     assert run(shop, "ingest_events", "shop_web", "shop_tills").exit_code is ExitCode.BAD_INPUT
     jsonl(shop, f"email/email-{DAY}.jsonl.gz", MAIL)
     assert run(shop, "ingest_events", "shop_web", "shop_email").status is Status.DONE
