@@ -68,3 +68,15 @@ def test_upkeep_and_an_append_do_not_compact_at_once(root: Root, monkeypatch: py
     monkeypatch.setattr(ops_module, "is_fragmented", meanwhile)
     store.compact(ops.QUALITY_RESULTS)
     assert sorted(each["n_rows"] for each in store.read(ops.QUALITY_RESULTS)) == list(range(16))
+
+
+def test_upkeep_compacts_the_manifest_under_the_lease_of_its_run(root: Root) -> None:
+    blank = dict.fromkeys(ops.FILES.column_names)
+    stamp = {"source": "s", "feed": "events", "path": "p", "n_bytes": 1, "state": "cleaned", "n_rows": 1}
+    rows = [{**blank, **stamp, "file_id": str(number), "run_id": "r", "ingested_ts": now()} for number in range(6)]
+    store = OpsStore(root)
+    for each in rows:
+        store.upsert(ops.FILES, [each], "r")
+    with leases(root, [ops.FILES]):
+        store.compact(ops.FILES)
+    assert len(store.read(ops.FILES)) == len(rows)

@@ -18,6 +18,7 @@ from affinity.core.errors import LeaseHeld
 from affinity.io.intact import check_log, damaged, named
 from affinity.io.leases import leases
 from affinity.io.root import Root
+from affinity.tables import ops
 from affinity.tables.ddl import CHECKPOINTS, CONSTRAINT
 from affinity.tables.spec import TableSpec
 
@@ -140,7 +141,8 @@ class OpsStore:
 
         Delta would let two do so at once, and each row would be there twice: whoever does holds the lease of the log.
         """
-        with leases(self._root, [spec], wait_secs=_COMPACTION_SECS):
+        appended = [] if spec is ops.FILES else [spec]  # the manifest is not appended to, and its run holds its lease
+        with leases(self._root, appended, wait_secs=_COMPACTION_SECS):
             table = self._create(spec)
             if is_fragmented(self._root, spec):
                 table.optimize.compact()
