@@ -9,11 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from affinity.features.daily import SESSION_GAP
 from affinity.tables import views
 from tests.features.days import asked, belonging, contributions, days
 
-GAP = SESSION_GAP
+GAP = views.SESSION_GAP
 MS = timedelta(milliseconds=1)
 START = datetime(2025, 10, 6, 22, tzinfo=UTC)  # two hours before midnight
 PAUSES = (

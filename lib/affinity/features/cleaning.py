@@ -29,9 +29,9 @@ DATED = f"coalesce(event_date, DATE '{UNREADABLE_DATE}')"
 _DIGEST = "(hash(source, event_id) >> 1)::BIGINT"
 _COUNTED_BY = ("source", "file_id", "event_date", "disposition", "reason")
 _FEW_LINES = 1_000_000
-_GROUP_LINES = 200_000
+_GROUP_LINES, _GROUP_DIGESTS = 200_000, 1_000_000
 _LEAST_GROUPS = 32
-"""Of digests: rivals may be many times as many as the lines."""
+"""Of digests, beside rivals: they may be many times as many as the lines."""
 _NOT_FIRST = f"""
 SELECT {", ".join(_LINE)}
 FROM (
@@ -91,8 +91,13 @@ def duplicates(
     if isinstance(lines, DataFrame):
         lines = lines.select("rejection", *_COMPETING)
     ways = [(lines, _competing(file_ids)), *((each.rows, each.statement) for each in rivals)]
-    are_few, n_groups = n_lines <= _FEW_LINES, 1 + n_lines // _GROUP_LINES
-    suspected = _digests_of(*ways[0]) if are_few else _repeated_digests(ways, max(n_groups, _LEAST_GROUPS))
+    are_few = n_lines <= _FEW_LINES
+    n_groups = 1 + n_lines // (_GROUP_LINES if are_few else _GROUP_DIGESTS)
+    suspected = (
+        _digests_of(*ways[0])
+        if are_few
+        else _repeated_digests(ways, max(n_groups, _LEAST_GROUPS) if rivals else n_groups)
+    )
     suspected.write.parquet(str(scratch))
     found = [cut(rows, _suspects(scratch, said, n_groups, is_here=n == 0)) for n, (rows, said) in enumerate(ways)]
     return in_blocks(reduce(DataFrame.unionByName, found), n_groups, _NOT_FIRST, {name: _TYPES[name] for name in _LINE})

@@ -1,13 +1,11 @@
 """What people did day by day: contributions that add up to silver.customer_daily."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from types import MappingProxyType
 
 from affinity.core.vocabulary import EventType
+from affinity.tables.views import are_apart
 
-SESSION_GAP = timedelta(minutes=30)
-"""The longest pause within a session. A session is cut by nothing else: not at midnight, by device or by source."""
 _COUNTED: Mapping[str, EventType] = MappingProxyType(
     {
         "n_views": EventType.VIEW,
@@ -56,8 +54,8 @@ def contributions(events: str, zone: str) -> str:
             FROM ({_narrowed(events, zone)}) GROUP BY subject_id, event_date, currency
         )
         SELECT * EXCLUDE (times),
-            list_filter(times, lambda ts, i: i = 1 OR {_are_apart("times[i - 1]", "ts")}) AS session_starts,
-            list_filter(times, lambda ts, i: i = len(times) OR {_are_apart("ts", "times[i + 1]")}) AS session_ends
+            list_filter(times, lambda ts, i: i = 1 OR {are_apart("times[i - 1]", "ts")}) AS session_starts,
+            list_filter(times, lambda ts, i: i = len(times) OR {are_apart("ts", "times[i + 1]")}) AS session_ends
         FROM days"""
 
 
@@ -66,10 +64,6 @@ def _distinct(value: str) -> str:
     several = f"list_sort(list_distinct(list({value}) FILTER ({value} IS NOT NULL)))"
     one = f"WHEN min({value}) = max({value}) THEN [min({value})]"
     return f"CASE WHEN count({value}) = 0 THEN [] {one} ELSE {several} END"
-
-
-def _are_apart(earlier: str, later: str) -> str:
-    return f"epoch_us({later}) - epoch_us({earlier}) > {SESSION_GAP // timedelta(microseconds=1)}"
 
 
 def _narrowed(events: str, zone: str) -> str:

@@ -33,7 +33,8 @@ _MEMORY = "1GB"
 _BATCH_ROWS = 50_000
 _BLOCK_ROWS = 100_000
 _TASK_BYTES = 256 << 20
-_PACKED = pa.ipc.IpcWriteOptions(compression="lz4")
+_PACKED = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)  # other cores have tasks of their own
+_UNPACKED = pa.ipc.IpcReadOptions(use_threads=False)
 Batches = Iterator[pa.RecordBatch]
 Work = Callable[["duckdb.DuckDBPyConnection"], Batches]
 Ask = Callable[[str, Mapping[str, str]], pa.Table]
@@ -181,7 +182,8 @@ def _passing_by(batches: Batches) -> pa.RecordBatchReader | None:
 
 
 def _of_blocks(batches: Batches) -> pa.Table | None:
-    rows = [rows for batch in batches for block in batch.column(0) for rows in pa.ipc.open_stream(block.as_buffer())]
+    blocks = (block.as_buffer() for batch in batches for block in batch.column(0))
+    rows = [rows for block in blocks for rows in pa.ipc.open_stream(block, options=_UNPACKED)]
     return pa.Table.from_batches(rows) if rows else None
 
 

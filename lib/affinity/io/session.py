@@ -86,6 +86,7 @@ def _local(config: Config) -> dict[str, str]:
         "spark.jars": ",".join(str(jar) for jar in jars()),
         # By TCP a task of Python waits 40 ms for an answer to its first few bytes.
         "spark.python.unix.domain.socket.enabled": "true",
+        "spark.python.daemon.module": "affinity.io.python_daemon",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.driver.host": "127.0.0.1",

@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame
 from affinity.core.vocabulary import Disposition
 from affinity.features.cleaning import accepted_events, disposition_counts, judged, rejected_rows
 from affinity.features.daily import contributions
-from affinity.features.grouped import ARRIVED, GROUP, Rows, Work, cut, in_blocks
+from affinity.features.grouped import ARRIVED, GROUP, Files, Rows, Work, cut, in_blocks
 from affinity.io.store import StagedFile, Store
 from affinity.privacy.columns import customer_id_sql
 from affinity.reading.parts import repeated_columns
@@ -79,7 +79,7 @@ def sorted_out(lines: Rows, judgement: Judgement, store: Store) -> dict[TableSpe
 def by_days(lines: Rows, judgement: Judgement, work: Work, columns: Mapping[str, str], n_cores: int) -> DataFrame:
     """Do some work where the judged lines of some days are; ``know_events`` is how it begins."""
     groups, n_groups = _groups(judgement.n_lines, n_cores)
-    return in_blocks(cut(lines, _cut(judgement, groups)), n_groups, work, columns)
+    return in_blocks(cut(lines, _cut(lines, judgement, groups)), n_groups, work, columns)
 
 
 def know_events(asked: "duckdb.DuckDBPyConnection") -> None:
@@ -102,14 +102,18 @@ def _groups(n_lines: Mapping[date, int], n_cores: int) -> tuple[str, int]:
     return f"(VALUES {', '.join(rows)}) AS groups(event_date, first_no, n)", group_no + 1
 
 
-def _cut(judgement: Judgement, groups: str) -> str:
+def _cut(lines: Rows, judgement: Judgement, groups: str) -> str:
     is_rejected = f"disposition <> '{Disposition.ACCEPTED}'"
     of_rejected = (f"CASE WHEN {is_rejected} THEN {name} END AS {name}" for name in _OF_REJECTED)
-    group = "(first_no + hash(coalesce(subject_key, event_id)) % n)::INTEGER"
-    subject = f"{customer_id_sql('subject_key')} AS subject_id"
+    group = "first_no + (hash(coalesce(subject_key, event_id)) % n::UBIGINT)::INTEGER"  # % of an INTEGER is slow
+    subject_id, subjects = customer_id_sql("subject_key"), ""
+    if isinstance(lines, Files):  # they can be read twice: a digest of each subject instead of one of each line
+        keys = f"SELECT DISTINCT subject_key FROM {ARRIVED}"
+        subjects = f"LEFT JOIN (SELECT subject_key, {subject_id} AS made FROM ({keys})) USING (subject_key)"
+        subject_id = "made"
     return f"""
-        SELECT {", ".join((*_NAMED, subject, *_SAID, *of_rejected))}, {group} AS {GROUP}
-        FROM ({judged(judgement.repeated, file_ids=judgement.file_ids)}) JOIN {groups} USING (event_date)"""
+        SELECT {", ".join((*_NAMED, f"{subject_id} AS subject_id", *_SAID, *of_rejected))}, {group} AS {GROUP}
+        FROM ({judged(judgement.repeated, file_ids=judgement.file_ids)}) JOIN {groups} USING (event_date) {subjects}"""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Views: what silver.subject_daily adds up to, as DuckDB says it. Who asks and what builds features use the same."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from types import MappingProxyType
 
 from affinity.core.bot_rules import BotRules
@@ -9,6 +10,8 @@ from affinity.tables import silver
 
 CUSTOMER_DAILY = "silver.customer_daily"
 BOTS = "silver.bots"
+SESSION_GAP = timedelta(minutes=30)
+"""The longest pause within a session. A session is cut by nothing else: not at midnight, by device or by source."""
 COUNTS = ("n_views", "n_searches", "n_carts", "n_purchases", "n_returns", "n_reviews", "n_contacts")
 SETS: Mapping[str, str] = MappingProxyType({"order_keys": "n_orders", "item_ids": "n_items", "sources": "n_sources"})
 """Sets of a day, and how the number of their members is called."""
@@ -54,7 +57,7 @@ def counts_of_days(rows: str) -> str:
 
 
 def sessions_begun(rows: str) -> str:
-    """How many sessions began on each day: they join where at most half an hour lies between.
+    """How many sessions began on each day: they join where at most ``SESSION_GAP`` lies between.
 
     Columns in: those of ``counts_of_days``; rows have to reach a day further back than the first day that is looked at.
     Columns out: customer_id, event_date, n_sessions (bigint), of days on which something was done.
@@ -62,7 +65,7 @@ def sessions_begun(rows: str) -> str:
     return f"""
         SELECT customer_id, event_date, count(*) FILTER (coalesce(is_apart, true)) AS n_sessions
         FROM (
-            SELECT customer_id, event_date, starts - max(ends) OVER before > INTERVAL 30 MINUTE AS is_apart
+            SELECT customer_id, event_date, {are_apart("max(ends) OVER before", "starts")} AS is_apart
             FROM (
                 SELECT customer_id, event_date, unnest(session_starts) AS starts, unnest(session_ends) AS ends
                 FROM {rows}
@@ -71,6 +74,15 @@ def sessions_begun(rows: str) -> str:
                 PARTITION BY customer_id ORDER BY starts, ends ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
             )
         ) GROUP BY customer_id, event_date"""
+
+
+def are_apart(earlier: str, later: str) -> str:
+    """Whether more than ``SESSION_GAP`` lies between two times.
+
+    >>> are_apart("a", "b")
+    'epoch_us(b) - epoch_us(a) > 1800000000'
+    """
+    return f"epoch_us({later}) - epoch_us({earlier}) > {SESSION_GAP // timedelta(microseconds=1)}"
 
 
 def customer_daily(rows: str = silver.SUBJECT_DAILY.full_name) -> str:

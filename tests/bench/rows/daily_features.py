@@ -178,13 +178,14 @@ def _sql(folder: Path) -> str:
             features.append(f"{total} AS monetary_{days}d_amount")
     return f"""
         WITH events AS (
-            SELECT * EXCLUDE (subject_key), 'c' || left(sha256('customer:' || subject_key), 24) AS customer_id
+            SELECT * EXCLUDE (subject_key), epoch_us(event_ts) AS ts,
+                'c' || left(sha256('customer:' || subject_key), 24) AS customer_id
             FROM read_parquet('{folder}/lines/*.parquet')
             QUALIFY row_number() OVER (PARTITION BY source, event_id ORDER BY file_date, file_id, line_no) = 1
         ),
         visits AS (
-            SELECT *, coalesce(event_ts - lag(event_ts) OVER (PARTITION BY customer_id ORDER BY event_ts)
-                > INTERVAL 30 MINUTE, true) AS begins
+            SELECT *, coalesce(ts - lag(ts) OVER (PARTITION BY customer_id ORDER BY ts) > 30 * 60 * 1000000, true)
+                AS begins
             FROM events WHERE event_date < DATE '{AS_OF}'
         )
         SELECT customer_id, {", ".join(features)} FROM visits GROUP BY customer_id
