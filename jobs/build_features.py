@@ -1,7 +1,7 @@
-"""silver.subject_daily → gold.customer_features: what was known of each customer before as_of."""
+"""silver.subject_daily, silver.customers → gold.customer_features: what was known of each customer before as_of."""
 
 from affinity.core.settings import Settings
-from affinity.features.customers import customer_features, features_of_files
+from affinity.features.customers import customer_features, features_of_files, with_attributes
 from affinity.io.entry import main
 from affinity.io.job import Inputs, Job, Kind, Outputs
 from affinity.tables import gold, silver
@@ -13,14 +13,15 @@ def transform(inputs: Inputs, _settings: Settings) -> Outputs:
         features = features_of_files(days.contributions, days.customers, as_of=inputs.cut)
     else:
         features = customer_features(inputs[silver.SUBJECT_DAILY], as_of=inputs.cut)
-    return Outputs({gold.CUSTOMER_FEATURES: features})
+    return Outputs({gold.CUSTOMER_FEATURES: with_attributes(features, inputs[silver.CUSTOMERS])})
 
 
 JOB = Job(
     name="build_features",
     kind=Kind.TRANSFORM,
-    doc="Recency, frequency, spend, rhythm and browsing per customer, from days before as_of alone.",
+    doc="Recency, frequency, spend, rhythm, browsing and attributes per customer, from days before as_of alone.",
     reads=(silver.SUBJECT_DAILY, silver.IDENTITIES),
+    may_read=(silver.CUSTOMERS,),
     writes=(gold.CUSTOMER_FEATURES,),
     settings=Settings,
     transform=transform,

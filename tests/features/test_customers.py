@@ -1,14 +1,14 @@
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from pyspark.sql import functions as F
 
-from affinity.features.customers import customer_features, features_of_files
+from affinity.features.customers import customer_features, features_of_files, with_attributes
 from affinity.features.grouped import Files
 from affinity.features.identities import known_before, of_customers
 from affinity.tables import gold, silver
-from affinity.tables.customer_features import FEATURES, MEASURES
+from affinity.tables.customer_features import ATTRIBUTES, FEATURES, MEASURES
 from tests.features.days import LATER, at, belonging, contributions, of_themselves
 
 AS_OF = date(2011, 6, 1)
@@ -20,8 +20,53 @@ def features_of(*batches, identities=None):
     return customer_features(mapped, as_of=AS_OF)
 
 
-def test_columns_are_those_of_the_table(events_of):
+@pytest.fixture
+def stated(spark):
+    """Statements of one hour after the other about ann, or of one: customer, hour, file, source, country, tier."""
+    schema = (
+        "customer_id string, observed_ts timestamp, file_id string, source string, country string, tier string, "
+        "subject_key string"
+    )
+
+    def make(*rows):
+        at_hours = [(who, datetime(2011, 5, 30, hour, tzinfo=UTC), *said, "key") for who, hour, *said in rows]
+        return spark.createDataFrame(at_hours, schema)
+
+    return make
+
+
+def attributes_of(features, statements):
+    made = with_attributes(features, statements)
+    return {row.customer_id: (row.country, row.tier) for row in made.collect()}
+
+
+def test_each_attribute_is_the_newest_that_was_named(events_of, stated):
+    features = features_of(events_of({}, {"customer_id": "bob"}))
+    statements = stated(
+        ("ann", 9, "f1", "crm", "France", "gold"),
+        ("ann", 10, "f2", "shop", "Norway", None),
+        ("eve", 11, "f3", "crm", "Spain", "silver"),
+    )
+    assert attributes_of(features, statements) == {"ann": ("Norway", "gold"), "bob": (None, None)}
+
+
+def test_of_equally_new_statements_the_greater_file_then_source_counts(events_of, stated):
+    rows = [
+        ("ann", 9, "f1", "web", "France", "a"),
+        ("ann", 9, "f2", "crm", "Norway", "b"),
+        ("ann", 9, "f2", "shop", "Spain", None),
+    ]
     features = features_of(events_of({}))
+    found = [attributes_of(features, stated(*order)) for order in (rows, rows[::-1])]
+    assert found == [{"ann": ("Spain", "b")}] * 2
+
+
+def test_without_statements_every_customer_is_there(events_of, stated):
+    assert attributes_of(features_of(events_of({})), stated()) == {"ann": (None, None)}
+
+
+def test_columns_are_those_of_the_table(events_of, stated):
+    features = with_attributes(features_of(events_of({})), stated())
     slice_columns = [(c.name, c.type) for c in gold.CUSTOMER_FEATURES.columns if c.name not in {"as_of_date", "run_id"}]
     assert features.dtypes == slice_columns
 
@@ -218,9 +263,10 @@ def test_rows_keep_the_checks_of_the_table(events_of):
 
 
 def test_every_feature_is_declared_once_with_what_it_means():
-    names = [feature.name for feature in FEATURES]
+    declared = (*FEATURES, *ATTRIBUTES)
+    names = [feature.name for feature in declared]
     assert len(set(names)) == len(names)
-    assert all(feature.unit and feature.comment and feature.known_at for feature in FEATURES)
+    assert all(feature.unit and feature.comment and feature.known_at for feature in declared)
     comments = {column.name: column.comment for column in gold.CUSTOMER_FEATURES.columns}
     assert comments["frequency_30d"] == "Orders with a purchase in the 30 days before as_of_date [orders]"
     assert comments["n_items"] == "Distinct items bought, all history [items]"

@@ -2,7 +2,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from affinity.features.items import current_customers, current_items
+from affinity.features.items import current_items
 
 CUT = date(2011, 6, 3)
 
@@ -42,14 +42,3 @@ def test_ties_go_to_the_greater_file_then_source(observations):
 
 def test_nothing_observed(observations):
     assert newest(observations()) == []
-
-
-def test_customers_follow_the_same_rule(spark):
-    schema = (
-        "customer_id string, observed_date date, observed_ts timestamp, file_id string, source string, "
-        "subject_key string, country string"
-    )
-    ts = datetime(2011, 6, 1, 9, tzinfo=UTC)
-    rows = [("ann", ts.date(), ts, "f", "shop", "k1", "France"), ("ann", ts.date(), ts, "f", "shop", "k2", "Norway")]
-    current = current_customers(spark.createDataFrame(rows, schema), as_of=CUT)
-    assert [row.country for row in current.collect()] == ["Norway"]

@@ -13,7 +13,7 @@ from affinity.core.vocabulary import DayPart
 from affinity.features.events import within
 from affinity.features.grouped import ARRIVED, GROUP, SPEAKS, Files, cut, in_blocks, in_groups, parquet
 from affinity.tables import silver, views
-from affinity.tables.customer_features import FEATURES, Feature
+from affinity.tables.customer_features import ATTRIBUTES, FEATURES, Feature
 
 DEFAULT_RULES = BotRules()
 _MONEY = "decimal(18,4)"
@@ -25,10 +25,10 @@ def customer_features(
 ) -> DataFrame:
     """Describe each customer by what they did before a date.
 
-    Columns in: silver.subject_daily with customer_id. Columns out: gold.customer_features without as_of_date and
-    run_id, as ``tables.customer_features`` declares them; one row per customer with at least one purchase. Days are
-    counted in the business zone and to ``as_of``, windows are [as_of - days, as_of); ``mean_gap_days`` is null with one
-    purchase day. With a ``currency`` purchases and returns in others are left out; what has no currency counts in each.
+    Columns in: silver.subject_daily with customer_id. Columns out: customer_id and the ``FEATURES`` that
+    ``tables.customer_features`` declares; one row per customer with at least one purchase. Days are counted in the
+    business zone and to ``as_of``, windows are [as_of - days, as_of); ``mean_gap_days`` is null with one purchase day.
+    With a ``currency`` purchases and returns in others are left out; what has no currency counts in each.
 
     An order, item or source is counted in a window if it was there on one of its days: an order may span days.
 
@@ -65,6 +65,19 @@ def features_of_files(
         WHERE event_date < DATE '{as_of}' AND {is_of_it}"""
     made = in_blocks(cut(contributions, days), n_groups, _statement(as_of, rules), _MADE)
     return made.transform(_described, as_of=as_of)
+
+
+def with_attributes(features: DataFrame, statements: DataFrame) -> DataFrame:
+    """Add what files stated of each customer.
+
+    Columns in: those of ``customer_features``; silver.customers of days before as_of, with customer_id. Columns out:
+    the features and ``ATTRIBUTES``, each by the newest statement that names one, null where none does; of equally new
+    ones that with the greater file_id counts, then source, then subject_key.
+    """
+    place = "struct(observed_ts, file_id, source, subject_key)"
+    newest = (F.expr(f"max_by({a.name}, {place}) FILTER (WHERE {a.name} IS NOT NULL)") for a in ATTRIBUTES)
+    named = (column.alias(attribute.name) for column, attribute in zip(newest, ATTRIBUTES, strict=True))
+    return features.join(statements.groupBy("customer_id").agg(*named), on="customer_id", how="left")
 
 
 _HISTORY: Mapping[str, str] = MappingProxyType(

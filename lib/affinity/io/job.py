@@ -167,7 +167,10 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Job:
-    """One job: its name, what it reads and writes, its settings and its pure function."""
+    """One job: its name, what it reads and writes, its settings and its pure function.
+
+    A table that it ``may_read`` is empty where it was not released yet.
+    """
 
     name: str
     kind: Kind
@@ -177,16 +180,12 @@ class Job:
     settings: type[Settings]
     transform: Callable[[Inputs, Any], Outputs]
     feed: Feed | None = None
+    may_read: tuple[TableSpec, ...] = ()
 
     @property
     def tables_written(self) -> tuple[TableSpec, ...]:
         """The tables among ``writes``."""
         return tuple(spec for spec in self.writes if isinstance(spec, TableSpec))
-
-    @property
-    def model_written(self) -> ModelSpec | None:
-        """The model among ``writes``, at most one."""
-        return next((spec for spec in self.writes if isinstance(spec, ModelSpec)), None)
 
 
 def in_order(jobs: Sequence[Job]) -> list[Job]:
@@ -200,7 +199,7 @@ def upstream(job: Job, jobs: Sequence[Job], *, there: Sequence[ModelSpec] = ()) 
     """Names of the jobs that write what ``job`` reads, but for the models that are ``there`` already."""
     if job.kind is Kind.MAINTAIN:
         return [other.name for other in jobs if other.name != job.name]
-    reads = {spec.full_name for spec in job.reads if spec not in there}
+    reads = {spec.full_name for spec in (*job.reads, *job.may_read) if spec not in there}
     return [
         other.name
         for other in jobs

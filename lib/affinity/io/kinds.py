@@ -107,7 +107,7 @@ class SliceWork(Work):
     def _inputs(self, as_of: date) -> Inputs:
         tables = [spec for spec in self.job.reads if isinstance(spec, TableSpec)]
         models = {s.full_name: self.platform.tracker.load(s, r) for s, r in self.plan.models.items()}
-        frames = {spec.full_name: self._cut(spec, as_of) for spec in tables}
+        frames = {spec.full_name: self._cut(spec, as_of) for spec in (*tables, *self.job.may_read)}
         return Inputs(frames, models, as_of, days_in_files=partial(self._days_in_files, as_of))
 
     def _days_in_files(self, as_of: date) -> DaysInFiles | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from affinity.core.vocabulary import DayPart
-from affinity.tables.spec import Check, Column
+from affinity.tables.spec import Check, Column, Personal
 
 WINDOWS_DAYS = (7, 30, 90, 365)
 AT_CUT = "as_of_date 00:00 in the business zone"
@@ -31,11 +31,12 @@ class Feature:
     window_days: int | None = None
     null_meaning: str = ""
     known_at: str = AT_CUT
+    personal: Personal = Personal.NONE
 
     @property
     def column(self) -> Column:
         """The column of the table."""
-        return Column(self.name, self.type, self._described(), nullable=bool(self.null_meaning))
+        return Column(self.name, self.type, self._described(), bool(self.null_meaning), self.personal)
 
     def _described(self) -> str:
         span = f" in the {self.window_days} days before as_of_date" if self.window_days else ", all history"
@@ -122,6 +123,18 @@ _BROWSED = (
 _WINDOWED = tuple(measure.feature(days) for measure in MEASURES for days in measure.windows_days)
 
 FEATURES: tuple[Feature, ...] = (*_BOUGHT, *_BROWSED, *_WINDOWED)
+ATTRIBUTES: tuple[Feature, ...] = tuple(
+    Feature(
+        name,
+        "string",
+        "as stated",
+        f"{comment} as the newest statement that has one names it",
+        null_meaning="null where none had before as_of_date",
+        personal=Personal.ATTRIBUTE,
+    )
+    for name, comment in (("country", "Country"), ("tier", "Tier of loyalty"))
+)
+"""What files said of a customer, beside what the customer did."""
 
 
 def _nested(measure: Measure) -> Check:

@@ -25,7 +25,7 @@ _SHARE = "BETWEEN 0 AND 1"
 CUSTOMER_FEATURES = _slice(
     "customer_features",
     "What was known of a customer: one row per customer with at least one purchase before as_of_date.",
-    (CUSTOMER_ID, *(feature.column for feature in customer_features.FEATURES)),
+    (CUSTOMER_ID, *(f.column for f in (*customer_features.FEATURES, *customer_features.ATTRIBUTES))),
     ("customer_id",),
     *customer_features.CHECKS,
 )
