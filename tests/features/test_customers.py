@@ -268,9 +268,12 @@ def test_every_feature_is_declared_once_with_what_it_means():
     assert len(set(names)) == len(names)
     assert all(feature.unit and feature.comment and feature.known_at for feature in declared)
     comments = {column.name: column.comment for column in gold.CUSTOMER_FEATURES.columns}
-    assert comments["frequency_30d"] == "Orders with a purchase in the 30 days before as_of_date [orders]"
-    assert comments["n_items"] == "Distinct items bought, all history [items]"
-    assert comments["mean_gap_days"].endswith("; null with one such day [days]")
+    assert (
+        comments["frequency_30d"]
+        == "Orders with a purchase in the 30 days before as_of_date [orders; known at as_of_date 00:00]"
+    )
+    assert comments["n_items"] == "Distinct items bought, all history [items; known at as_of_date 00:00]"
+    assert comments["mean_gap_days"].endswith("; null with one such day [days; known at as_of_date 00:00]")
 
 
 def test_windows_nest_in_checks():

@@ -11,7 +11,7 @@ from affinity.core.vocabulary import DayPart
 from affinity.tables.spec import Check, Column, Personal
 
 WINDOWS_DAYS = (7, 30, 90, 365)
-AT_CUT = "as_of_date 00:00 in the business zone"
+AT_CUT = "as_of_date 00:00"
 _MONEY = "decimal(18,4)"
 
 
@@ -41,7 +41,7 @@ class Feature:
     def _described(self) -> str:
         span = f" in the {self.window_days} days before as_of_date" if self.window_days else ", all history"
         null = f"; {self.null_meaning}" if self.null_meaning else ""
-        return f"{self.comment}{span if self.measure else ''}{null} [{self.unit}]"
+        return f"{self.comment}{span if self.measure else ''}{null} [{self.unit}; known at {self.known_at}]"
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ _SHARE = "BETWEEN 0 AND 1"
 
 CUSTOMER_FEATURES = _slice(
     "customer_features",
-    "What was known of a customer: one row per customer with at least one purchase before as_of_date.",
+    "What was known of a customer when as_of_date began in the business zone: one row per customer with at least one "
+    "purchase before it.",
     (CUSTOMER_ID, *(f.column for f in (*customer_features.FEATURES, *customer_features.ATTRIBUTES))),
     ("customer_id",),
     *customer_features.CHECKS,
