@@ -1,11 +1,13 @@
 from datetime import date
 
 import pytest
+from pyspark.sql import functions as F
 
 from affinity.features.baskets import baskets
+from affinity.features.bots import without_bots
 from affinity.features.interactions import interactions, unseen
-from affinity.features.labels import with_label
-from tests.features.days import contributions, of_themselves
+from affinity.features.labels import labelled_people, with_label
+from tests.features.days import at, belonging, contributions, of_themselves
 
 CUT = date(2011, 6, 1)
 
@@ -67,6 +69,26 @@ def test_labels_keep_rows_and_ignore_returns_and_strangers(spark, events_of):
     )
     labelled = with_label(features, of_themselves(contributions(events)), as_of=CUT, horizon_days=1)
     assert rows(labelled) == [("ann", 1.0), ("bob", 0.0), ("eve", 0.0)]
+
+
+def test_nothing_is_learnt_from_programs_and_people_are_those_of_the_cut(spark, events_of):
+    crawl = [{**at(f"2011-05-02 {n % 20:02}:{n}"), "event_type": "view", "amount": None} for n in range(30, 60)]
+    days = contributions(
+        events_of(
+            {"event_date": date(2011, 5, 1), "customer_id": "web"},
+            {"event_date": CUT, "customer_id": "ann"},
+            {"event_date": date(2011, 5, 1), "customer_id": "eve"},
+            *({**view, "customer_id": "eve"} for view in crawl),
+        )
+    ).withColumn("customer_id", F.lit("whoever they are today"))
+    found = labelled_people(days, belonging(spark, {"web": "ann"}), as_of=CUT, horizon_days=1)
+    assert rows(found.select("customer_id", "label")) == [("ann", 1.0)]
+
+
+def test_rows_of_programs_are_left_out_and_anonymous_ones_stay(spark):
+    features = spark.createDataFrame([("ann", False), ("eve", True)], "customer_id string, is_bot boolean")
+    seen = spark.createDataFrame([("ann",), ("eve",), ("new",), (None,)], "customer_id string")
+    assert {row.customer_id for row in without_bots(seen, features).collect()} == {"ann", "new", None}
 
 
 def test_a_weight_is_the_number_of_orders(events_of, items):
