@@ -15,7 +15,7 @@ from affinity.simulate.params import SIZES, ShopConfig
 from affinity.simulate.sessions import EVENT_FEEDS, rows
 from affinity.simulate.world import world_of
 from affinity.tables import views
-from tests.features.days import asked
+from tests.features.days import asked, at, contributions
 
 SCHEMA = pa.schema(
     {
@@ -110,3 +110,18 @@ def test_no_person_is_taken_for_a_bot_whatever_they_buy(size):
     ts = np.concatenate([part.ts for _, part in parts])
     pairs = number // 2  # households with one browser, and none that buys in a way that would clear it
     assert bots(daily(pairs, ts)) == []
+
+
+def test_a_program_with_a_third_of_all_events_is_told_and_changes_nobody_else(events_of):
+    people = [{"customer_id": f"p{n % 10}", **at(f"2011-05-{n // 10 + 1:02} 10:{n % 60:02}")} for n in range(120)]
+    view = {"customer_id": "crawler", "event_type": "view", "amount": None}
+    crawl = [{**view, **at(f"2011-05-02 {n % 20:02}:{n:02}")} for n in range(60)]
+    alone, crowded = (contributions(events_of(*given)).toArrow() for given in (people, [*people, *crawl]))
+    found = of_days(crowded)
+    assert [day for day in found if day.customer_id != "crawler"] == of_days(alone)
+    days = pa.Table.from_pylist([vars(day) for day in found])
+    assert {bot.customer_id for bot in asked(views.bots("rows"), days)} == {"crawler"}
+
+
+def of_days(made):
+    return asked(views.customer_daily("rows"), made.rename_columns({"subject_id": "customer_id"}))
