@@ -1,5 +1,6 @@
 """Attributes of customers in gold: as files had stated them before the date."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -27,6 +28,18 @@ def test_where_nothing_was_ever_stated_attributes_are_null(spark: SparkSession, 
     shop.ingest()
     assert shop.run("build_features", date(2011, 1, 5)).status is Status.DONE
     assert _countries(shop) == {date(2011, 1, 5): None}
+
+
+def test_a_table_of_before_there_were_attributes_gains_them(spark: SparkSession, tmp_path: Path) -> None:
+    shop = Shop(tmp_path, spark)
+    spec = gold.CUSTOMER_FEATURES
+    older = tuple(column for column in spec.columns if column.name not in ("country", "tier"))
+    shop.platform.store.ensure(replace(spec, columns=older, version=1))
+    shop.land("2011-01-04.csv", [line("2011-01-04")])
+    shop.run("ingest_customers")
+    shop.ingest()
+    assert shop.run("build_features", date(2011, 1, 5)).status is Status.DONE
+    assert _countries(shop) == {date(2011, 1, 5): "France"}
 
 
 def _countries(shop: Shop) -> dict[date, str | None]:

@@ -5,7 +5,9 @@ from affinity.tables import customer_features
 from affinity.tables.spec import AS_OF_DATE, CUSTOMER_ID, RUN_ID, Check, Column, TableSpec, WriteMode
 
 
-def _slice(name: str, doc: str, columns: tuple[Column, ...], key: tuple[str, ...], *checks: Check) -> TableSpec:
+def _slice(
+    name: str, doc: str, columns: tuple[Column, ...], key: tuple[str, ...], *checks: Check, version: int = 1
+) -> TableSpec:
     return TableSpec(
         layer="gold",
         name=name,
@@ -17,6 +19,7 @@ def _slice(name: str, doc: str, columns: tuple[Column, ...], key: tuple[str, ...
         partition_by=("as_of_date",),
         checks=checks,
         published=True,
+        version=version,
     )
 
 
@@ -29,6 +32,7 @@ CUSTOMER_FEATURES = _slice(
     (CUSTOMER_ID, *(f.column for f in (*customer_features.FEATURES, *customer_features.ATTRIBUTES))),
     ("customer_id",),
     *customer_features.CHECKS,
+    version=2,
 )
 
 CUSTOMER_SEGMENTS = _slice(
