@@ -22,7 +22,7 @@ def features_of(*batches, identities=None):
 
 @pytest.fixture
 def stated(spark):
-    """Statements of one hour after the other about ann, or of one: customer, hour, file, source, country, tier."""
+    """Statements of a day: customer, hour, file, source, country, tier."""
     schema = (
         "customer_id string, observed_ts timestamp, file_id string, source string, country string, tier string, "
         "subject_key string"

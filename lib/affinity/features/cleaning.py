@@ -93,11 +93,8 @@ def duplicates(
     ways = [(lines, _competing(file_ids)), *((each.rows, each.statement) for each in rivals)]
     are_few = n_lines <= _FEW_LINES
     n_groups = 1 + n_lines // (_GROUP_LINES if are_few else _GROUP_DIGESTS)
-    suspected = (
-        _digests_of(*ways[0])
-        if are_few
-        else _repeated_digests(ways, max(n_groups, _LEAST_GROUPS) if rivals else n_groups)
-    )
+    of_digests = max(n_groups, _LEAST_GROUPS) if rivals else n_groups
+    suspected = _digests_of(*ways[0]) if are_few else _repeated_digests(ways, of_digests)
     suspected.write.parquet(str(scratch))
     found = [cut(rows, _suspects(scratch, said, n_groups, is_here=n == 0)) for n, (rows, said) in enumerate(ways)]
     return in_blocks(reduce(DataFrame.unionByName, found), n_groups, _NOT_FIRST, {name: _TYPES[name] for name in _LINE})

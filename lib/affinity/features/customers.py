@@ -75,9 +75,9 @@ def with_attributes(features: DataFrame, statements: DataFrame) -> DataFrame:
     ones that with the greater file_id counts, then source, then subject_key.
     """
     place = "struct(observed_ts, file_id, source, subject_key)"
-    newest = (F.expr(f"max_by({a.name}, {place}) FILTER (WHERE {a.name} IS NOT NULL)") for a in ATTRIBUTES)
-    named = (column.alias(attribute.name) for column, attribute in zip(newest, ATTRIBUTES, strict=True))
-    return features.join(statements.groupBy("customer_id").agg(*named), on="customer_id", how="left")
+    names = [attribute.name for attribute in ATTRIBUTES]
+    newest = [F.expr(f"max_by({name}, {place}) FILTER (WHERE {name} IS NOT NULL)").alias(name) for name in names]
+    return features.join(statements.groupBy("customer_id").agg(*newest), on="customer_id", how="left")
 
 
 _HISTORY: Mapping[str, str] = MappingProxyType(

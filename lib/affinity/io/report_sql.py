@@ -82,8 +82,7 @@ FROM ops.files AS f, json_each(f.defects) AS defect
 WHERE f.feed = 'events' AND f.state <> 'superseded'
 GROUP BY ALL ORDER BY n_rows DESC, defect""",
     "identities": """SELECT count(*) AS n_ids, count(DISTINCT customer_id) AS n_customers,
-    count_if(is_shared) AS n_shared, count_if(is_capped) AS n_capped,
-    (SELECT count(*) FROM silver.bots WHERE event_date < {as_of}) AS n_bots
+    count_if(is_shared) AS n_shared, count_if(is_capped) AS n_capped
 FROM silver.identities WHERE valid_from_date <= {as_of} AND coalesce(valid_to_date > {as_of}, true)""",
     "money": """SELECT CASE WHEN customer_id IS NULL THEN 'anonymous' ELSE 'known customers' END AS who, currency,
     sum(amount) FILTER (WHERE event_type = 'purchase') AS gross_amount,
