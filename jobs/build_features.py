@@ -1,7 +1,8 @@
-"""silver.subject_daily, silver.customers → gold.customer_features: what was known of each customer before as_of."""
+"""silver.subject_daily, customers and items → gold.customer_features: what was known of each customer before as_of."""
 
 from affinity.core.settings import Settings
 from affinity.features.customers import customer_features, features_of_files, with_attributes
+from affinity.features.items import item_categories
 from affinity.io.entry import main
 from affinity.io.job import Inputs, Job, Kind, Outputs
 from affinity.tables import gold, silver
@@ -9,10 +10,11 @@ from affinity.tables import gold, silver
 
 def transform(inputs: Inputs, _settings: Settings) -> Outputs:
     """Describe every customer with a purchase."""
+    known = inputs.in_files(item_categories(inputs[silver.ITEMS], as_of=inputs.cut))
     if days := inputs.days_in_files():
-        features = features_of_files(days.contributions, days.customers, as_of=inputs.cut)
+        features = features_of_files(days.contributions, days.customers, as_of=inputs.cut, categories=known)
     else:
-        features = customer_features(inputs[silver.SUBJECT_DAILY], as_of=inputs.cut)
+        features = customer_features(inputs[silver.SUBJECT_DAILY], as_of=inputs.cut, categories=known)
     return Outputs({gold.CUSTOMER_FEATURES: with_attributes(features, inputs[silver.CUSTOMERS])})
 
 
@@ -21,7 +23,7 @@ JOB = Job(
     kind=Kind.TRANSFORM,
     doc="Recency, frequency, spend, rhythm, browsing and attributes per customer, from days before as_of alone.",
     reads=(silver.SUBJECT_DAILY, silver.IDENTITIES),
-    may_read=(silver.CUSTOMERS,),
+    may_read=(silver.CUSTOMERS, silver.ITEMS),
     writes=(gold.CUSTOMER_FEATURES,),
     settings=Settings,
     transform=transform,

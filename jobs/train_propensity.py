@@ -1,11 +1,13 @@
 """silver.subject_daily → model propensity: logistic regression, judged on a later cut than it learnt from."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from pydantic import Field
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from affinity.algorithms import logistic_regression as propensity
+from affinity.features.items import item_categories
 from affinity.features.labels import labelled_people
 from affinity.io.entry import main
 from affinity.io.job import Challenger, Inputs, Job, Kind, Outputs
@@ -23,8 +25,7 @@ def transform(inputs: Inputs, settings: TrainPropensity) -> Outputs:
     """Learn two horizons ago, judge one horizon ago beside recency alone, and keep the model of the newest labels."""
     days = settings.horizon_days
     cuts = [inputs.cut - n * timedelta(days=days) for n in (2, 1)]
-    known = (inputs[silver.SUBJECT_DAILY], inputs[silver.IDENTITIES])
-    train, test = (labelled_people(*known, as_of=cut, horizon_days=days).persist() for cut in cuts)
+    train, test = (_labelled(inputs, cut, days).persist() for cut in cuts)
     judged = propensity.apply_labelled(propensity.fit(train, settings), test)
     recency = propensity.apply_labelled(propensity.fit(train, propensity.recency_only(settings)), test)
     base_rate = train.agg(F.mean("label")).collect()[0][0]
@@ -40,11 +41,18 @@ def transform(inputs: Inputs, settings: TrainPropensity) -> Outputs:
     return Outputs(challenger=challenger, metrics=metrics, release=(train, test))
 
 
+def _labelled(inputs: Inputs, cut: date, horizon_days: int) -> DataFrame:
+    categories = inputs.in_files(item_categories(inputs[silver.ITEMS], as_of=cut))
+    known = (inputs[silver.SUBJECT_DAILY], inputs[silver.IDENTITIES])
+    return labelled_people(*known, as_of=cut, horizon_days=horizon_days, categories=categories)
+
+
 JOB = Job(
     name="train_propensity",
     kind=Kind.TRAIN,
     doc="Probability of a purchase within the horizon, on a time split, beside recency alone and the base rate.",
     reads=(silver.SUBJECT_DAILY, silver.IDENTITIES),
+    may_read=(silver.ITEMS,),
     writes=(models.PROPENSITY,),
     settings=TrainPropensity,
     transform=transform,

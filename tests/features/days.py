@@ -33,12 +33,27 @@ def days(*batches: DataFrame, identities: DataFrame | None = None, zone: str = "
     """silver.customer_daily of batches of events, by customer and day."""
     made = contributions(*batches, zone=zone)
     mapped = of_themselves(made) if identities is None else of_customers(made, identities, LATER)
-    return asked(views.customer_daily("rows"), mapped.toArrow())
+    return by_day(mapped.toArrow())
 
 
-def asked(statement: str, rows: pa.Table) -> list[SimpleNamespace]:
+def by_day(rows: pa.Table, items: pa.Table | None = None) -> list[SimpleNamespace]:
+    """silver.customer_daily of contributions, and of what was said of items."""
+    return asked(views.customer_daily("rows", "items"), rows, items=described() if items is None else items)
+
+
+def described(*said: tuple[str, str | None, date]) -> pa.Table:
+    """Rows of silver.items: an item, its category and the day on which somebody said so."""
+    schema = pa.schema({"item_id": pa.string(), "category_1": pa.string(), "observed_date": pa.date32()})
+    rows = pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in said], schema)
+    place = {"source": "'shop'", "file_id": "'f'", "observed_ts": "observed_date::TIMESTAMPTZ"}
+    return answered(
+        f"SELECT *, {', '.join(f'{value} AS {name}' for name, value in place.items())} FROM said", said=rows
+    )
+
+
+def asked(statement: str, rows: pa.Table, **more: pa.Table) -> list[SimpleNamespace]:
     """What a statement over ``rows`` gives, in the order of its columns."""
-    found = answered(f"SELECT * FROM ({statement}) ORDER BY ALL", rows=rows)
+    found = answered(f"SELECT * FROM ({statement}) ORDER BY ALL", rows=rows, **more)
     return [SimpleNamespace(**row) for row in found.to_pylist()]
 
 

@@ -15,7 +15,7 @@ from affinity.simulate.params import SIZES, ShopConfig
 from affinity.simulate.sessions import EVENT_FEEDS, rows
 from affinity.simulate.world import world_of
 from affinity.tables import views
-from tests.features.days import asked, at, contributions
+from tests.features.days import asked, at, by_day, contributions
 
 SCHEMA = pa.schema(
     {
@@ -124,4 +124,4 @@ def test_a_program_with_a_third_of_all_events_is_told_and_changes_nobody_else(ev
 
 
 def of_days(made):
-    return asked(views.customer_daily("rows"), made.rename_columns({"subject_id": "customer_id"}))
+    return by_day(made.rename_columns({"subject_id": "customer_id"}))

@@ -7,17 +7,30 @@ from pyspark.sql import functions as F
 from affinity.features.customers import customer_features, features_of_files, with_attributes
 from affinity.features.grouped import Files
 from affinity.features.identities import known_before, of_customers
+from affinity.features.items import item_categories
 from affinity.tables import gold, silver
 from affinity.tables.customer_features import ATTRIBUTES, FEATURES, MEASURES
-from tests.features.days import LATER, at, belonging, contributions, of_themselves
+from tests.features.days import LATER, at, belonging, contributions, described, of_themselves
 
 AS_OF = date(2011, 6, 1)
 
 
-def features_of(*batches, identities=None):
+def features_of(*batches, identities=None, categories=None):
     made = contributions(*batches)
     mapped = of_themselves(made) if identities is None else of_customers(made, identities, LATER)
-    return customer_features(mapped, as_of=AS_OF)
+    return customer_features(mapped, as_of=AS_OF, categories=categories)
+
+
+@pytest.fixture
+def known(spark, tmp_path):
+    """Files with the categories that were known before a date."""
+
+    def written(*said, as_of=AS_OF):
+        folder = tmp_path / f"known-{as_of}-{len(said)}"
+        item_categories(spark.createDataFrame(described(*said)), as_of=as_of).write.parquet(str(folder))
+        return folder
+
+    return written
 
 
 @pytest.fixture
@@ -195,7 +208,25 @@ def test_one_shuffle_by_customer_and_no_expand(events_of):
     assert (plan.count("hashpartitioning(customer_id"), plan.count("Exchange"), plan.count("Expand")) == (1, 1, 0)
 
 
-def test_tasks_that_read_the_files_make_the_same(spark, events_of, tmp_path):
+def test_categories_are_those_that_were_known_at_the_date(events_of, known):
+    bought = {"cup": date(2011, 5, 30), "mug": date(2011, 5, 20), "tea": date(2011, 2, 1), "pin": date(2011, 5, 31)}
+    events = events_of(
+        *({"item_id": item, "event_date": day} for item, day in bought.items()),
+        {"customer_id": "bob", "item_id": "pin", "event_date": date(2011, 5, 1)},
+    )
+    said = (
+        *(("cup", "gifts", date(2010, 1, 1)), ("cup", "dishes", date(2011, 1, 1)), ("cup", "junk", AS_OF)),
+        *(("mug", "dishes", date(2011, 1, 1)), ("tea", "drinks", date(2011, 1, 1)), ("pin", "new", AS_OF)),
+    )
+    found = {row.customer_id: row for row in features_of(events, categories=known(*said)).collect()}
+    ann, bob = found["ann"], found["bob"]
+    assert [ann[f"n_categories{window}"] for window in ("_7d", "_30d", "_90d", "_365d", "")] == [1, 1, 1, 2, 2]
+    assert (ann.n_items, bob.n_items, bob.n_categories, bob.n_categories_7d) == (4, 1, None, None)
+    earlier = features_of(events, categories=known(*said, as_of=date(2010, 6, 1))).where("customer_id = 'ann'")
+    assert [row.n_categories for row in earlier.collect()] == [1]
+
+
+def test_tasks_that_read_the_files_make_the_same(spark, events_of, tmp_path, known):
     on_days = [
         {"customer_id": f"c{n % 7}", "event_date": date(2011, 5, 1 + n % 31), "item_id": f"i{n}"} for n in range(90)
     ]
@@ -205,9 +236,11 @@ def test_tasks_that_read_the_files_make_the_same(spark, events_of, tmp_path):
     known_before(who, LATER).write.parquet(str(tmp_path / "who"))
     paths = [str(path) for path in (tmp_path / "days").rglob("*.parquet")]
     files = Files(spark, paths, {column.name: column.type for column in silver.SUBJECT_DAILY.columns})
-    found = features_of_files(files, tmp_path / "who", as_of=AS_OF)
-    expected = customer_features(of_customers(made, who, LATER), as_of=AS_OF)
+    categories = known(*((f"i{n}", f"of {n % 3}", date(2011, 1, 1)) for n in range(60)))
+    found = features_of_files(files, tmp_path / "who", as_of=AS_OF, categories=categories)
+    expected = customer_features(of_customers(made, who, LATER), as_of=AS_OF, categories=categories)
     assert sorted(found.collect()) == sorted(expected.collect())
+    assert {row.n_categories for row in found.collect()} == {3}
     assert found.count() == 5
     assert features_of_files(files, tmp_path / "who", as_of=AS_OF, currency="EUR").collect() == []
 
@@ -251,7 +284,7 @@ def test_a_bot_that_bought_once_is_told(events_of):
     assert [(row.customer_id, row.is_bot) for row in features_of(crawled).collect()] == [("ann", True)]
 
 
-def test_rows_keep_the_checks_of_the_table(events_of):
+def test_rows_keep_the_checks_of_the_table(events_of, known):
     events = events_of(
         {"event_date": date(2011, 5, 31), "amount": 5},
         {"event_date": date(2010, 1, 1), "amount": 3},
@@ -259,6 +292,8 @@ def test_rows_keep_the_checks_of_the_table(events_of):
         {"customer_id": "bob", "event_date": date(2011, 4, 1), "item_id": None},
     )
     checks = [F.expr(check.predicate).alias(check.name) for check in gold.CUSTOMER_FEATURES.checks]
+    described = features_of(events, categories=known(("tea", "drinks", date(2011, 1, 1))))
+    assert {value for row in described.select(*checks).collect() for value in row} == {True}
     assert {value for row in features_of(events).select(*checks).collect() for value in row} == {True}
 
 

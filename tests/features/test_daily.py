@@ -6,7 +6,7 @@ from decimal import Decimal
 from pyspark.sql import functions as F
 
 from affinity.tables import silver
-from tests.features.days import LONDON, at, belonging, contributions, days, utc
+from tests.features.days import LONDON, at, belonging, by_day, contributions, days, described, of_themselves, utc
 
 DAY = date(2025, 10, 6)
 
@@ -158,3 +158,15 @@ def test_the_price_of_a_cart_is_no_money(events_of):
     events = events_of({"amount": 1}, {"event_type": "cart", "amount": 2, "currency": "EUR"})
     (row,) = days(events)
     assert (row.gross_amount, row.currency, row.n_carts) == (1, "GBP", 1)
+
+
+def test_categories_are_those_of_the_newest_descriptions_and_null_where_none_is_known(events_of):
+    bought = contributions(events_of(*({"item_id": item} for item in ("tea", "cup", "mug", "pin"))))
+    said = described(
+        ("tea", "drinks", DAY), ("cup", "gifts", DAY), ("cup", "dishes", date(2025, 10, 8)), ("mug", "dishes", DAY)
+    )
+    rows = of_themselves(bought).toArrow()
+    (row,) = by_day(rows, said)
+    assert (row.n_items, row.n_categories, row.categories) == (4, 2, ["dishes", "drinks"])
+    (row,) = by_day(rows, described(("tea", None, DAY), ("hat", "clothes", DAY)))
+    assert (row.n_items, row.n_categories, row.categories) == (4, None, None)

@@ -15,13 +15,17 @@ from affinity.features.grouped import ARRIVED, GROUP, SPEAKS, Files, cut, in_blo
 from affinity.tables import silver, views
 from affinity.tables.customer_features import ATTRIBUTES, FEATURES, Feature
 
-DEFAULT_RULES = BotRules()
+_RULES = BotRules()
 _MONEY = "decimal(18,4)"
 _HOURS_OF_PART = 24 // len(DayPart)
 
 
 def customer_features(
-    contributions: DataFrame, *, as_of: date, currency: str | None = None, rules: BotRules = DEFAULT_RULES
+    contributions: DataFrame,
+    *,
+    as_of: date,
+    categories: Path | None = None,
+    currency: str | None = None,
 ) -> DataFrame:
     """Describe each customer by what they did before a date.
 
@@ -30,7 +34,9 @@ def customer_features(
     business zone and to ``as_of``, windows are [as_of - days, as_of); ``mean_gap_days`` is null with one purchase day.
     With a ``currency`` purchases and returns in others are left out; what has no currency counts in each.
 
-    An order, item or source is counted in a window if it was there on one of its days: an order may span days.
+    An order, item, category or source is counted in a window if it was there on one of its days: an order may span
+    days. ``categories`` are files with ``item_id, category``, few enough that each task reads them all; without them no
+    item has one.
 
     One shuffle, by customer. Raises (when evaluated): a customer has amounts in several currencies and none was chosen.
 
@@ -40,7 +46,7 @@ def customer_features(
     if currency is not None:
         known = known.where(F.col("currency").isNull() | (F.col("currency") == currency))
     days = known.select("customer_id", *_COLUMNS)
-    return in_groups(days, "customer_id", _statement(as_of, rules), _MADE).transform(_described, as_of=as_of)
+    return in_groups(days, "customer_id", _statement(as_of, categories), _MADE).transform(_described, as_of=as_of)
 
 
 def features_of_files(
@@ -48,8 +54,8 @@ def features_of_files(
     customers: Path,
     *,
     as_of: date,
+    categories: Path | None = None,
     currency: str | None = None,
-    rules: BotRules = DEFAULT_RULES,
 ) -> DataFrame:
     """``customer_features`` of rows of silver.subject_daily that tasks read themselves.
 
@@ -63,7 +69,7 @@ def features_of_files(
         SELECT {whose} AS customer_id, {", ".join(_COLUMNS)}, (hash({whose}) % {n_groups})::INTEGER AS {GROUP}
         FROM {ARRIVED} LEFT JOIN {parquet(customers)} AS customers USING (subject_id)
         WHERE event_date < DATE '{as_of}' AND {is_of_it}"""
-    made = in_blocks(cut(contributions, days), n_groups, _statement(as_of, rules), _MADE)
+    made = in_blocks(cut(contributions, days), n_groups, _statement(as_of, categories), _MADE)
     return made.transform(_described, as_of=as_of)
 
 
@@ -109,16 +115,23 @@ _OF_DAYS: Mapping[str, str] = MappingProxyType(
 )
 """Measure → its aggregate over days."""
 _OF_SETS: Mapping[str, str] = MappingProxyType(
-    {"frequency": "order_keys", "n_items": "item_ids", "n_sources": "sources"}
+    {"frequency": "order_keys", "n_items": "item_ids", "n_categories": "categories", "n_sources": "sources"}
 )
 """Measure → the sets of which it counts the members."""
+_NO_CATEGORIES = "(SELECT NULL AS item_id, NULL AS category WHERE false)"
 _SEVERAL = f"""
     error('{SPEAKS}Amounts of a customer are in several currencies, expected one, got at least ' || min(lowest_currency)
     || ' and ' || max(highest_currency) || '; convert them at ingestion or pass the one currency to count.')"""
 
 
-def _statement(as_of: date, rules: BotRules) -> str:
+def _statement(as_of: date, categories: Path | None) -> str:
     """``_HISTORY`` and the declared measures, each over its window, of the contributions that arrived."""
+    there = _NO_CATEGORIES if categories is None else parquet(categories)
+    last_days = {name: _last_days(name) for name in _OF_SETS.values()} | {
+        "categories": f"""
+            SELECT customer_id, category AS member, max(event_date) AS event_date
+            FROM item_ids JOIN {there} ON item_id = member GROUP BY customer_id, category"""
+    }
     return f"""
         WITH rows AS MATERIALIZED (SELECT * FROM {ARRIVED}),
         days AS (
@@ -133,12 +146,13 @@ def _statement(as_of: date, rules: BotRules) -> str:
                 min(event_date) FILTER (n_purchases > 0) AS first_date,
                 max(event_date) FILTER (n_purchases > 0) AS last_date,
                 sum(n_units) AS n_units,
-                bool_or(({views.bot_rule(rules)}) IS NOT NULL) AS is_bot,
+                bool_or(({views.bot_rule(_RULES)}) IS NOT NULL) AS is_bot,
                 {", ".join(f"sum({_n_hours_in(part)}) AS {part}" for part in DayPart)},
                 {", ".join(_measured(_OF_DAYS, as_of))}
             FROM days GROUP BY customer_id HAVING sum(n_purchases) > 0
         ),
-        {", ".join(f"of_{sets} AS ({_members(measure, sets, as_of)})" for measure, sets in _OF_SETS.items())}
+        {", ".join(f"{sets} AS MATERIALIZED ({members})" for sets, members in last_days.items())},
+        {", ".join(f"of_{sets} AS ({_counted(measure, sets, as_of)})" for measure, sets in _OF_SETS.items())}
         SELECT {", ".join(_typed())}
         FROM history {" ".join(f"LEFT JOIN of_{sets} USING (customer_id)" for sets in _OF_SETS.values())}"""
 
@@ -157,19 +171,21 @@ def _is_in(feature: Feature, as_of: date) -> str:
     return "true" if days is None else f"event_date >= DATE '{as_of - timedelta(days=days)}'"
 
 
-def _members(measure: str, sets: str, as_of: date) -> str:
-    """Per customer how many members the sets have: one is within a window if its last day is."""
+def _last_days(sets: str) -> str:
+    """The last day of each member of a customer's sets."""
     return f"""
-        SELECT customer_id, {", ".join(_measured({measure: "count(*)"}, as_of))}
-        FROM (
-            SELECT customer_id, member, max(event_date) AS event_date
-            FROM (SELECT customer_id, event_date, unnest({sets}) AS member FROM rows) GROUP BY customer_id, member
-        ) GROUP BY customer_id"""
+        SELECT customer_id, member, max(event_date) AS event_date
+        FROM (SELECT customer_id, event_date, unnest({sets}) AS member FROM rows) GROUP BY customer_id, member"""
+
+
+def _counted(measure: str, sets: str, as_of: date) -> str:
+    """Per customer how many members there are: one is within a window if its last day is."""
+    return f"SELECT customer_id, {', '.join(_measured({measure: 'count(*)'}, as_of))} FROM {sets} GROUP BY customer_id"
 
 
 def _typed() -> list[str]:
     """Every column as it is declared; a value that does not fit its type is an error."""
-    of_sets = {feature.name for feature in FEATURES if feature.measure in _OF_SETS}
+    of_sets = {feature.name for feature in FEATURES if feature.measure in _OF_SETS and not feature.null_meaning}
     values = {name: f"coalesce({name}, 0)" if name in of_sets else name for name in _MADE}
     return [f"{values[name]}::{views.type_of(kind)} AS {name}" for name, kind in _MADE.items()]
 

@@ -21,3 +21,9 @@ def current_items(observations: DataFrame, *, as_of: date) -> DataFrame:
         .where("_row = 1")
         .drop("_row")
     )
+
+
+def item_categories(observations: DataFrame, *, as_of: date) -> DataFrame:
+    """The widest category of each item, as known before a date: silver.items → ``item_id, category``, neither null."""
+    named = current_items(observations, as_of=as_of).select("item_id", F.col("category_1").alias("category"))
+    return named.where("category IS NOT NULL")

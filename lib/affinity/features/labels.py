@@ -1,6 +1,7 @@
 """What a model shall foresee."""
 
 from datetime import date, timedelta
+from pathlib import Path
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -25,20 +26,30 @@ def with_label(features: DataFrame, days: DataFrame, *, as_of: date, horizon_day
     )
 
 
-def labelled_customers(contributions: DataFrame, *, as_of: date, horizon_days: int) -> DataFrame:
+def labelled_customers(
+    contributions: DataFrame, *, as_of: date, horizon_days: int, categories: Path | None = None
+) -> DataFrame:
     """What was known of each customer before a date, and whether they bought within the horizon from it.
 
-    Columns in: silver.subject_daily with customer_id. Columns out: those of ``customer_features`` and the ``label`` of
-    ``with_label``.
+    Columns in: silver.subject_daily with customer_id. Columns out: those of ``customer_features``, which says what
+    ``categories`` are, and the ``label`` of ``with_label``.
     """
-    features = customer_features(contributions, as_of=as_of)
+    features = customer_features(contributions, as_of=as_of, categories=categories)
     return with_label(features, contributions, as_of=as_of, horizon_days=horizon_days)
 
 
-def labelled_people(contributions: DataFrame, identities: DataFrame, *, as_of: date, horizon_days: int) -> DataFrame:
+def labelled_people(
+    contributions: DataFrame,
+    identities: DataFrame,
+    *,
+    as_of: date,
+    horizon_days: int,
+    categories: Path | None = None,
+) -> DataFrame:
     """``labelled_customers`` but for programs, of whom nothing is to be learnt; customers as they were known by then.
 
     Columns in: silver.subject_daily, whose customer_id does not count; silver.identities.
     """
     of_people = of_customers(contributions.drop("customer_id"), identities, as_of)
-    return labelled_customers(of_people, as_of=as_of, horizon_days=horizon_days).where("NOT is_bot")
+    labelled = labelled_customers(of_people, as_of=as_of, horizon_days=horizon_days, categories=categories)
+    return labelled.where("NOT is_bot")

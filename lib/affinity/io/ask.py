@@ -55,7 +55,7 @@ def connect(root: Root, sql: str = "") -> duckdb.DuckDBPyConnection:
     named = sorted(_named_in(sql), key=lambda spec: spec in OF_SUBJECTS)  # those come after what they look up
     for spec in named:
         _add_views(connection, spec, open_table(root, spec, releases), releases)
-    if silver.SUBJECT_DAILY in named:
+    if {silver.SUBJECT_DAILY, silver.ITEMS} <= set(named):
         for name, view in VIEWS.items():
             connection.execute(f"CREATE VIEW {name} AS {view}")
     for statement in _SETTINGS:
@@ -175,7 +175,7 @@ def _named_in(sql: str) -> Sequence[TableSpec]:
     words = {word.removesuffix("_latest") for word in re.findall(r"\w+", sql.lower())}
     named = [spec for spec in TABLES if spec.name in words]
     if words & {name.split(".")[1] for name in VIEWS}:
-        named.append(silver.SUBJECT_DAILY)
+        named += [silver.SUBJECT_DAILY, silver.ITEMS]
     if any(spec in OF_SUBJECTS for spec in named):
         named.append(silver.IDENTITIES)
     return [spec for spec in TABLES if spec in named] or TABLES

@@ -79,11 +79,16 @@ class DaysInFiles:
     customers: Path
 
 
+def _nowhere(_rows: "DataFrame") -> Path:
+    raise ValueError("this job has no place for files of its own")
+
+
 @dataclass(frozen=True)
 class Inputs:
     """What a transform may know: frames cut at ``as_of`` and pinned, models, and facts of the run.
 
     ``days_in_files`` gives what is faster than the frame of silver.subject_daily; None where customers are too many.
+    ``in_files`` writes rows where tasks find them whole.
 
     ``is_anew`` tells a clean job to find out of all ids whose they are: links were taken back, or its rules changed.
     ``known_ids`` is what its tables say of ids, None where all are found out anew; ``are_few`` tells that one process
@@ -98,6 +103,7 @@ class Inputs:
     known_ids: "IdFiles | None" = None
     are_few: bool = False
     days_in_files: Callable[[], DaysInFiles | None] = lambda: None
+    in_files: "Callable[[DataFrame], Path]" = _nowhere
 
     def __getitem__(self, spec: TableSpec) -> "DataFrame":
         return self.frames[spec.full_name]

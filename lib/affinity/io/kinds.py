@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
@@ -108,14 +109,19 @@ class SliceWork(Work):
         tables = [spec for spec in self.job.reads if isinstance(spec, TableSpec)]
         models = {s.full_name: self.platform.tracker.load(s, r) for s, r in self.plan.models.items()}
         frames = {spec.full_name: self._cut(spec, as_of) for spec in (*tables, *self.job.may_read)}
-        return Inputs(frames, models, as_of, days_in_files=partial(self._days_in_files, as_of))
+        days_in_files = partial(self._days_in_files, as_of)
+        return Inputs(frames, models, as_of, days_in_files=days_in_files, in_files=self._in_files)
+
+    def _in_files(self, rows: DataFrame) -> Path:
+        folder = self.platform.root.scratch(self.plan.run_id)
+        rows.write.parquet(str(folder))
+        return folder
 
     def _days_in_files(self, as_of: date) -> DaysInFiles | None:
         version = self.plan.releases.version(silver.SUBJECT_DAILY)
         if version is None:
             return None
-        customers = self.platform.root.scratch(self.plan.run_id)
-        known_before(self.pinned(silver.IDENTITIES), as_of).write.parquet(str(customers))
+        customers = self._in_files(known_before(self.pinned(silver.IDENTITIES), as_of))
         n_customers = sum(pq.read_metadata(path).num_rows for path in customers.glob("*.parquet"))
         if n_customers > _CUSTOMERS_OF_TASKS:
             return None

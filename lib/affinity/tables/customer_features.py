@@ -53,12 +53,12 @@ class Measure:
     unit: str
     comment: str
     windows_days: tuple[int, ...] = WINDOWS_DAYS
+    null_meaning: str = ""
 
     def feature(self, window_days: int | None = None) -> Feature:
         """The measure over a window, or over all history."""
-        return Feature(
-            self.column_name(window_days), self.type, self.unit, self.comment, self.name, window_days=window_days
-        )
+        name = self.column_name(window_days)
+        return Feature(name, self.type, self.unit, self.comment, self.name, window_days, self.null_meaning)
 
     def column_name(self, window_days: int | None = None) -> str:
         """The column: the suffix of an amount stays at the end.
@@ -77,6 +77,13 @@ MONETARY = Measure("monetary_amount", _MONEY, "currency", "Gross amount of purch
 RETURNS = Measure("returns_amount", _MONEY, "currency", "Amount of returns, 0 where none", ())
 N_ACTIVE_DAYS = Measure("n_active_days", "bigint", "days", "Days with a purchase")
 N_ITEMS = Measure("n_items", "bigint", "items", "Distinct items bought", ())
+N_CATEGORIES = Measure(
+    "n_categories",
+    "bigint",
+    "categories",
+    "Distinct widest categories of items bought",
+    null_meaning="null where no item has one that was known",
+)
 N_LINES = Measure("n_lines", "bigint", "lines", "Purchase lines", ())
 N_VIEWS = Measure("n_views", "bigint", "events", "Views")
 N_CARTS = Measure("n_carts", "bigint", "events", "Items put into a cart")
@@ -84,7 +91,7 @@ N_SESSIONS = Measure("n_sessions", "bigint", "sessions", "Sessions that began")
 N_VISIT_DAYS = Measure("n_visit_days", "bigint", "days", "Days on which the customer did anything")
 N_SOURCES = Measure("n_sources", "bigint", "sources", "Distinct sources of the customer's events", ())
 MEASURES = (
-    *(FREQUENCY, MONETARY, RETURNS, N_ACTIVE_DAYS, N_ITEMS, N_LINES),
+    *(FREQUENCY, MONETARY, RETURNS, N_ACTIVE_DAYS, N_ITEMS, N_CATEGORIES, N_LINES),
     *(N_VIEWS, N_CARTS, N_SESSIONS, N_VISIT_DAYS, N_SOURCES),
 )
 
@@ -98,6 +105,7 @@ _BOUGHT = (
     Feature("tenure_days", "int", "days", "Whole days from the first purchase day to as_of_date"),
     N_ACTIVE_DAYS.feature(),
     N_ITEMS.feature(),
+    N_CATEGORIES.feature(),
     N_LINES.feature(),
     Feature(
         "mean_gap_days",
@@ -140,8 +148,8 @@ ATTRIBUTES: tuple[Feature, ...] = tuple(
 def _nested(measure: Measure) -> Check:
     """Whatever happened in a window happened in every longer one."""
     names = [*(measure.column_name(days) for days in measure.windows_days), measure.name]
-    pairs = (f"{shorter} <= {longer}" for shorter, longer in pairwise(names))
-    return Check(f"{measure.name}_nests", " AND ".join(pairs))
+    nests = " AND ".join(f"{shorter} <= {longer}" for shorter, longer in pairwise(names))
+    return Check(f"{measure.name}_nests", f"{measure.name} IS NULL OR ({nests})" if measure.null_meaning else nests)
 
 
 _DAY_PARTS = ", ".join(f"'{part}'" for part in DayPart)

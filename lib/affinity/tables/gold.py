@@ -32,7 +32,7 @@ CUSTOMER_FEATURES = _slice(
     (CUSTOMER_ID, *(f.column for f in (*customer_features.FEATURES, *customer_features.ATTRIBUTES))),
     ("customer_id",),
     *customer_features.CHECKS,
-    version=2,
+    version=3,
 )
 
 CUSTOMER_SEGMENTS = _slice(

@@ -85,12 +85,13 @@ def are_apart(earlier: str, later: str) -> str:
     return f"epoch_us({later}) - epoch_us({earlier}) > {SESSION_GAP // timedelta(microseconds=1)}"
 
 
-def customer_daily(rows: str = silver.SUBJECT_DAILY.full_name) -> str:
+def customer_daily(rows: str = silver.SUBJECT_DAILY.full_name, items: str = silver.ITEMS.full_name) -> str:
     """What each customer did on each day, of all contributions of all their subjects.
 
-    Columns in: those of ``counts_of_days``. Columns out: its counts, amounts, n_hours and hours; n_orders, n_items,
-    n_sources and the sorted sets that they count; n_sessions; net_amount; currency. Money of a day in several
-    currencies is null, as is its currency.
+    Columns in: those of ``counts_of_days``; silver.items. Columns out: its counts, amounts, n_hours and hours;
+    n_orders, n_items, n_sources and the sorted sets that they count; n_categories and categories, the widest ones of
+    these items by their newest descriptions, null where none has one; n_sessions; net_amount; currency. Money of a day
+    in several currencies is null, as is its currency.
     """
     amounts = {name: name for name in ("gross_amount", "returned_amount")}
     amounts["net_amount"] = "gross_amount - returned_amount"
@@ -99,13 +100,24 @@ def customer_daily(rows: str = silver.SUBJECT_DAILY.full_name) -> str:
     return f"""
         WITH counts AS ({counts_of_days(rows)}),
         sessions AS ({sessions_begun(rows)}),
-        sets AS (SELECT customer_id, event_date, {", ".join(sets)} FROM {rows} GROUP BY customer_id, event_date)
+        sets AS (SELECT customer_id, event_date, {", ".join(sets)} FROM {rows} GROUP BY customer_id, event_date),
+        of_items AS ({_categories_of_days(rows, items)})
         SELECT customer_id, event_date, {", ".join(COUNTS)}, n_events,
-            {", ".join(f"len({name}) AS {count}" for name, count in SETS.items())},
+            {", ".join(f"len({name}) AS {count}" for name, count in SETS.items())}, len(categories) AS n_categories,
             coalesce(n_sessions, 0) AS n_sessions, n_hours, n_units,
             {", ".join(f"(CASE WHEN {is_one} THEN {a} END)::DECIMAL(18, 4) AS {name}" for name, a in amounts.items())},
-            CASE WHEN {is_one} THEN lowest_currency END AS currency, {", ".join(SETS)}, hours
-        FROM counts JOIN sets USING (customer_id, event_date) LEFT JOIN sessions USING (customer_id, event_date)"""
+            CASE WHEN {is_one} THEN lowest_currency END AS currency, {", ".join(SETS)}, categories, hours
+        FROM counts JOIN sets USING (customer_id, event_date) LEFT JOIN sessions USING (customer_id, event_date)
+        LEFT JOIN of_items USING (customer_id, event_date)"""
+
+
+def _categories_of_days(rows: str, items: str) -> str:
+    return f"""
+        SELECT customer_id, event_date, list_sort(list(DISTINCT category_1)) AS categories
+        FROM (SELECT customer_id, event_date, unnest(item_ids) AS item_id FROM {rows}) JOIN (
+            SELECT item_id, category_1 FROM {items}
+            QUALIFY row_number() OVER (PARTITION BY item_id ORDER BY observed_ts DESC, file_id DESC, source DESC) = 1
+        ) USING (item_id) WHERE category_1 IS NOT NULL GROUP BY customer_id, event_date"""
 
 
 def bot_rule(rules: BotRules) -> str:
@@ -119,13 +131,18 @@ def bot_rule(rules: BotRules) -> str:
         WHEN n_hours >= {rules.min_hours} AND n_events >= {rules.min_events} THEN '{BotRule.ALL_HOURS}' END"""
 
 
-def bots(days: str = CUSTOMER_DAILY, rules: BotRules = _RULES) -> str:
-    """The customers that are programs: customer_id, event_date (the first day with evidence), rule (of that day)."""
+def bots(days: str, rules: BotRules = _RULES) -> str:
+    """The customers that are programs: customer_id, event_date (the first day with evidence), rule (of that day).
+
+    Columns in: those that ``counts_of_days`` gives.
+    """
     return f"""
         SELECT customer_id, min(event_date) AS event_date, arg_min(rule, event_date) AS rule
         FROM (SELECT customer_id, event_date, {bot_rule(rules)} AS rule FROM {days})
         WHERE rule IS NOT NULL GROUP BY customer_id"""
 
 
-VIEWS: Mapping[str, str] = MappingProxyType({CUSTOMER_DAILY: customer_daily(), BOTS: bots()})
-"""Name → statement, in the order in which they build on each other."""
+VIEWS: Mapping[str, str] = MappingProxyType(
+    {CUSTOMER_DAILY: customer_daily(), BOTS: bots(f"({counts_of_days(silver.SUBJECT_DAILY.full_name)})")}
+)
+"""Name → statement."""
