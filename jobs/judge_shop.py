@@ -10,8 +10,6 @@ import typer
 from affinity.io import options
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
     from affinity.io.platform import Platform
 
 Truth = Annotated[Path, typer.Option(help="The truth area of the shop: <out>/truth of `affinity simulate`.")]
@@ -36,36 +34,26 @@ def judge(
 
 def judge_published(platform: "Platform", truth: Path) -> list[dict[str, object]]:
     """Compare at the date of the truth, note the result beside the reports, and give it."""
-    from affinity.io.published import published_frames
+    from affinity.algorithms.identities import IdentityRules, beside_naive
+    from affinity.io.plan import job_settings
+    from affinity.io.published import published, published_frames
     from affinity.io.report import truth_file
+    from affinity.jobs.clean_events import JOB
     from affinity.simulate.judge import customers_of, judged, subjects_of, truth_frames
+    from affinity.tables import silver
 
     frames, day = truth_frames(platform.spark, truth)
     key_file = str(platform.root.key_file)
     frames["subjects"] = subjects_of(frames["identities"], key_file)
-    published = {**published_frames(platform, day), "identities": _identities(platform)}
-    found = [asdict(finding) for finding in judged(published, frames, customers_of(frames["identities"], key_file))]
+    rules = job_settings(platform.config, JOB)
+    assert isinstance(rules, IdentityRules)
+    known, links = (published(platform, spec) for spec in (silver.IDENTITIES, silver.LINKS))
+    tables = {**published_frames(platform, day), "identities": beside_naive(known, links, rules)}
+    found = [asdict(finding) for finding in judged(tables, frames, customers_of(frames["identities"], key_file))]
     file = truth_file(platform.root, day)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(found, indent=1), encoding="utf-8")
     return found
-
-
-def _identities(platform: "Platform") -> "DataFrame":
-    """Whose each linked id is now, and whose it would be if every link were believed."""
-    from affinity.algorithms.identities import IdentityRules, naive
-    from affinity.io.plan import job_settings
-    from affinity.io.releases import Releases
-    from affinity.jobs.clean_events import JOB
-    from affinity.tables import silver
-
-    releases = Releases.of(platform.ops)
-    links, known = (platform.store.read(spec, releases.version(spec)) for spec in (silver.LINKS, silver.IDENTITIES))
-    rules = job_settings(platform.config, JOB)
-    assert isinstance(rules, IdentityRules)
-    believed = naive(links, rules).withColumnRenamed("customer_id", "naive_customer_id")
-    current = known.where("valid_to_date IS NULL").select("subject_key", "customer_id")
-    return current.join(believed.select("subject_key", "naive_customer_id"), on="subject_key", how="left")
 
 
 if __name__ == "__main__":

@@ -23,13 +23,16 @@ class TrainPropensity(propensity.PropensityConfig):
 
 def transform(inputs: Inputs, settings: TrainPropensity) -> Outputs:
     """Learn two horizons ago, judge one horizon ago beside recency alone, and keep the model of the newest labels."""
-    days = settings.horizon_days
-    cuts = [inputs.cut - n * timedelta(days=days) for n in (2, 1)]
-    train, test = (_labelled(inputs, cut, days).persist() for cut in cuts)
+    days, known = settings.horizon_days, (inputs[silver.SUBJECT_DAILY], inputs[silver.IDENTITIES])
+
+    def labelled(cut: date) -> DataFrame:
+        there = inputs.in_files(item_categories(inputs[silver.ITEMS], as_of=cut))
+        return labelled_people(*known, as_of=cut, horizon_days=days, categories=there).persist()
+
+    train, test = (labelled(inputs.cut - n * timedelta(days=days)) for n in (2, 1))
     judged = propensity.apply_labelled(propensity.fit(train, settings), test)
     recency = propensity.apply_labelled(propensity.fit(train, propensity.recency_only(settings)), test)
-    base_rate = train.agg(F.mean("label")).collect()[0][0]
-    metrics = propensity.evaluate(judged, recency=recency, base_rate=base_rate)
+    metrics = propensity.evaluate(judged, recency=recency, base_rate=train.agg(F.mean("label")).collect()[0][0])
     challenger = Challenger(
         models.PROPENSITY,
         metric_name="auc",
@@ -39,12 +42,6 @@ def transform(inputs: Inputs, settings: TrainPropensity) -> Outputs:
         max_drop=settings.max_drop,
     )
     return Outputs(challenger=challenger, metrics=metrics, release=(train, test))
-
-
-def _labelled(inputs: Inputs, cut: date, horizon_days: int) -> DataFrame:
-    categories = inputs.in_files(item_categories(inputs[silver.ITEMS], as_of=cut))
-    known = (inputs[silver.SUBJECT_DAILY], inputs[silver.IDENTITIES])
-    return labelled_people(*known, as_of=cut, horizon_days=horizon_days, categories=categories)
 
 
 JOB = Job(

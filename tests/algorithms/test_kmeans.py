@@ -8,6 +8,9 @@ from affinity.algorithms import kmeans
 from affinity.algorithms.kmeans import KMeansConfig
 from affinity.algorithms.segment_profiles import profiles
 from affinity.core.errors import NotYet
+from affinity.io.job import Inputs
+from affinity.jobs.train_segments import TrainSegments, transform
+from affinity.tables import gold
 
 FEATURES = "customer_id string, recency_days int, frequency bigint, monetary_amount decimal(18,4), currency string"
 
@@ -36,6 +39,17 @@ def test_planted_segments_are_found_and_numbered_by_spend(features):
     assert {row.customer_id[:4]: row.segment_id for row in segments} == {"rich": 1, "some": 2, "poor": 3}
     assert len({(row.customer_id[:4], row.segment_id) for row in segments}) == 3
     assert model.metrics["silhouette"] == model.metrics["silhouette_k3"]
+
+
+def test_segments_are_those_of_people_whatever_programs_do(features):
+    people = features(*THREE_KINDS).withColumn("is_bot", F.lit(False))
+    programs = features(*((f"bot{n}", 1, 9_000 + n, 1) for n in range(9))).withColumn("is_bot", F.lit(True))
+    settings = TrainSegments(seed=1, n_starts=3, k_candidates=(2, 3, 4), every_days=1, max_drop=0)
+    metrics = [
+        transform(Inputs({gold.CUSTOMER_FEATURES.full_name: rows}), settings).metrics
+        for rows in (people, people.unionByName(programs))
+    ]
+    assert metrics[0] == metrics[1]
 
 
 def test_distance_is_that_to_the_own_centre_in_scaled_space(features):

@@ -14,14 +14,19 @@ from tests.bench.harness import Detail
 
 
 def draw_nights(nights: Sequence[Detail], to: Path) -> None:
-    """Seconds and bytes read of each night, with the line that fits them best after the first thirty."""
-    panels = {"seconds": ("Seconds per night", 1.0), "read, bytes": ("Megabytes read per night", 1e-6)}
-    figure, axes = plt.subplots(1, len(panels), figsize=(12, 3.6), layout="constrained")
-    at = np.array([night["night"] for night in nights])
+    """Seconds and bytes of nights, seconds of weekly features, and the lines that fit them after the first thirty."""
+    panels = {
+        "seconds": ("Seconds per night", 1.0),
+        "read, bytes": ("Megabytes read per night", 1e-6),
+        "features, s": ("Seconds of build_features, weekly", 1.0),
+    }
+    figure, axes = plt.subplots(1, len(panels), figsize=(15, 3.6), layout="constrained")
     for axis, (name, (title, unit)) in zip(axes, panels.items(), strict=True):
-        values = np.array([night[name] for night in nights], float) * unit
+        there = [night for night in nights if name in night]
+        at, values = (np.array([night[key] for night in there], float) for key in ("night", name))
+        values *= unit
         axis.plot(at, values, ".", ms=3, color="#5b6773")
-        settled = at >= min(30, len(at) // 2)
+        settled = at >= min(30, at[len(at) // 2])
         slope, start = np.polyfit(at[settled], values[settled], 1)
         axis.plot(
             at[settled],

@@ -32,6 +32,16 @@ def test_the_same_file_under_a_new_name_changes_nothing(ingested: Shop) -> None:
     assert ingested.run("ingest_events").status is Status.NOTHING_TO_DO
 
 
+def test_a_file_that_is_moved_to_another_day_before_it_is_cleaned_is_found(shop: Shop) -> None:
+    shop.run("ingest_events")
+    (shop.landing / "2011-01-04.csv").rename(shop.landing / "2011-01-09.csv")
+
+    shop.ingest()
+
+    assert shop.read(silver.EVENTS).where("event_date = '2011-01-04'").count() == 3
+    assert {row["path"]: row["n_accepted"] for row in shop.manifest()} == {"2011-01-09.csv": 3, "2011-01-05.csv": 2}
+
+
 def test_equal_lines_of_two_files_are_one_event_and_counted_duplicates(shop: Shop) -> None:
     shop.land("2011-01-06.csv", [line("2011-01-04"), line("2011-01-06")])
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from affinity.io import store
+from affinity.io import upsert
 from affinity.tables import ddl, silver
 from tests.bench.shop_runs import root_in
 
@@ -40,7 +40,7 @@ BATCHES: list[tuple[list[Row], Sequence[str]]] = [
 def test_rows_are_merged_by_key_order_and_correction(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_bytes: int
 ) -> None:
-    monkeypatch.setattr(store, "_FEW_BYTES", most_bytes)
+    monkeypatch.setattr(upsert, "_FEW_BYTES", most_bytes)
     kept = root_in(tmp_path, "root", spark).store
     kept.ensure(silver.ITEMS)
     found = []

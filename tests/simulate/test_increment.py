@@ -1,6 +1,7 @@
 """Day by day or all at once: the same shop gives the same tables, and the same people."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from affinity.algorithms import identity_changes
 from affinity.core.vocabulary import Status
 from affinity.features.known_ids import Identity
 from affinity.io.ask import ask
@@ -20,37 +22,29 @@ from affinity.io.plan import Request
 from affinity.io.platform import Platform
 from affinity.io.releases import Releases
 from affinity.io.runner import run_job
-from affinity.jobs import clean_events
 from affinity.jobs.catalog import JOBS
 from affinity.metrics.agreement import pair_scores
 from affinity.privacy.columns import customer_id
 from affinity.simulate.judge import subjects_of
 from affinity.simulate.place import Shop
 from affinity.simulate.shop import simulate
-from affinity.tables import ops, silver
+from affinity.tables import gold, silver
+from tests.content import CONTENT, digest_of
 from tests.simulate.making import FAULTY, tiny
 from tests.simulate.test_dispositions import SOURCES
 
 STEPS = (0, 44, 45, 46)
-CONTENT = {
-    "silver.events": f"SELECT {', '.join(silver.EVENTS.digest_columns)}, customer_id FROM silver.events",
-    "silver.quarantine": f"SELECT {', '.join(silver.QUARANTINE.digest_columns)} FROM silver.quarantine",
-    "silver.customer_daily": "SELECT * FROM silver.customer_daily",
-    # A witness that was corrected away stays in the table, and so does one before which an earlier came.
-    "silver.links": "SELECT subject_key, other_key, min(first_date) AS first_date FROM silver.links SEMI JOIN "
-    "(FROM ops.files WHERE state = 'cleaned') USING (file_id) GROUP BY ALL",
-    "silver.identities": "SELECT subject_key, customer_id, linked_date, is_shared, is_capped FROM silver.identities "
-    "WHERE valid_to_date IS NULL",
-    "ops.dispositions": f"SELECT {', '.join(ops.DISPOSITIONS.digest_columns)} FROM ops.dispositions",
-}
+_SLICES = f"SELECT * FROM {gold.CUSTOMER_FEATURES.full_name}"
 
 
-def night(platform: Platform, landing: Path) -> None:
-    """What a night does up to silver."""
+def night(platform: Platform, shop: Shop) -> None:
+    """What a night does up to features of the day after."""
     for job, sources in (("ingest_events", tuple(SOURCES)), ("ingest_customers", ("shop_crm",))):
-        result = run_job(platform, find(job, JOBS), Request(None, sources, landing))
+        result = run_job(platform, find(job, JOBS), Request(None, sources, shop.landing))
         assert result.status in (Status.DONE, Status.NOTHING_TO_DO), result.reason
-    assert run_job(platform, find("clean_events", JOBS), Request()).status is Status.DONE
+    as_of = Request(shop.config.start_date + timedelta(days=shop.end))
+    for job, request in (("clean_events", Request()), ("build_features", as_of)):
+        assert run_job(platform, find(job, JOBS), request).status is Status.DONE
 
 
 def opened(spark: SparkSession, folder: Path, key: Path) -> Platform:
@@ -60,6 +54,8 @@ def opened(spark: SparkSession, folder: Path, key: Path) -> Platform:
 
 
 N_CHANGED: list[int] = []
+PUBLISHED: list[tuple[str, str]] = []
+"""Slices of features, and their digest on the night that published them."""
 
 
 def _noted(updated: Callable[..., list[Identity]]) -> Callable[..., list[Identity]]:
@@ -78,13 +74,15 @@ def both(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple
     folder, config = tmp_path_factory.mktemp("nights"), tiny(days=STEPS[-1], faults={**FAULTY, "odd_id": 0.001})
     by_night = opened(spark, folder / "by-night", folder / "key")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clean_events, "updated", _noted(clean_events.updated))
+        patch.setattr(identity_changes, "updated", _noted(identity_changes.updated))
         for first, end in pairwise(STEPS):
             shop = Shop(config, folder / "shop", first, end)
             simulate(spark, shop)
-            night(by_night, shop.landing)
+            night(by_night, shop)
+            newest = f"{_SLICES} WHERE as_of_date = DATE '{config.start_date + timedelta(days=end)}'"
+            PUBLISHED.append((newest, digest_of(by_night.root, newest)))
     at_once = opened(spark, folder / "at-once", folder / "key")
-    night(at_once, shop.landing)
+    night(at_once, shop)
     return by_night, at_once, shop
 
 
@@ -97,6 +95,16 @@ def test_by_night_and_at_once_give_the_same(both: tuple[Platform, Platform, Shop
     expected = rows(at_once)
     assert expected
     assert rows(by_night) == expected
+
+
+def test_what_was_published_stays_as_it_was_whoever_is_joined_later(both: tuple[Platform, Platform, Shop]) -> None:
+    platform = both[0]
+    assert len({digest for _rows, digest in PUBLISHED}) == len(STEPS) - 1
+    assert [digest_of(platform.root, rows) for rows, _digest in PUBLISHED] == [digest for _rows, digest in PUBLISHED]
+    first = PUBLISHED[0][0]
+    joined = "SELECT subject_id FROM silver.identities WHERE valid_to_date IS NULL AND customer_id <> subject_id"
+    moved = f"SELECT count(*) AS n FROM ({first}) WHERE customer_id IN ({joined})"
+    assert ask(platform.root, moved)[0]["n"] > 0
 
 
 @pytest.mark.usefixtures("both")

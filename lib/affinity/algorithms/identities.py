@@ -74,6 +74,16 @@ def naive(links: DataFrame, rules: IdentityRules) -> DataFrame:
     return placed.withColumns(none).transform(_named)
 
 
+def beside_naive(identities: DataFrame, links: DataFrame, rules: IdentityRules) -> DataFrame:
+    """Whose each linked id is now, and whose it would be if every link were believed.
+
+    Columns in: silver.identities, silver.links. Columns out: subject_key (unique), customer_id, naive_customer_id.
+    """
+    believed = naive(links, rules).withColumnRenamed("customer_id", "naive_customer_id")
+    current = identities.where("valid_to_date IS NULL").select("subject_key", "customer_id")
+    return current.join(believed.select("subject_key", "naive_customer_id"), on="subject_key", how="left")
+
+
 def _sides(links: DataFrame, rules: IdentityRules) -> DataFrame:
     """List every link from both of its ends.
 

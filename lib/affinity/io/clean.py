@@ -19,7 +19,7 @@ from affinity.features.grouped import Files, Rows
 from affinity.features.known_ids import IdFiles
 from affinity.io.job import SEEN_AGAIN, TOLD, Inputs, Outputs
 from affinity.io.kinds import Done, Work
-from affinity.io.landing import replaced_by
+from affinity.io.landing import landed_days, other_names, replaced_by
 from affinity.io.ops import Row, parse_date
 from affinity.io.plan import SETTINGS_BEFORE
 from affinity.io.readings import lines_that_count, of_files
@@ -306,10 +306,9 @@ def _live(manifest: Sequence[Row]) -> list[str]:
 
 
 def _dates_of(files: Collection[Row]) -> set[date] | None:
-    """The dates by which bronze has the lines of these files; None if that may be any."""
-    dates = {row["file_date"] for row in files}
-    is_moved = any(row["also_seen_as"] for row in files)  # its rows have the date of its first name
-    return dates if dates and None not in dates and not is_moved else None
+    """The dates by which bronze may have the lines of these files, each by any of its names; None if any may be."""
+    is_undated = any(None in (row["file_date"], *other_names(row).values()) for row in files)
+    return None if is_undated else set(landed_days(list(files))) or None
 
 
 def _counted_by_day(lines: DataFrame) -> dict[date, int]:

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from affinity.io.kinds import Done, Work
 from affinity.io.ops import has_old_files, is_fragmented, to_json
-from affinity.io.session import remove_old_checkpoints
-from affinity.io.store import COMMIT_METADATA
+from affinity.io.session import remove_old_checkpoints, setting
+from affinity.io.upsert import COMMIT_METADATA
 from affinity.tables import ops
 from affinity.tables.catalog import LOG_TABLES
 from affinity.tables.spec import TableSpec
@@ -17,13 +17,9 @@ class MaintainWork(Work):
 
     def run(self) -> Done:
         """Apply retention, OPTIMIZE and VACUUM to each table, and release its new version."""
-        spark = self.platform.spark
-        spark.conf.set(COMMIT_METADATA, to_json({"run_id": self.plan.run_id}))
-        try:
+        with setting(self.platform.spark, COMMIT_METADATA, to_json({"run_id": self.plan.run_id})):
             released = [spec for spec in self.job.tables_written if self.plan.releases.version(spec) is not None]
             expired = {spec.full_name: self._maintain(spec) for spec in released}
-        finally:
-            spark.conf.unset(COMMIT_METADATA)
         for log in LOG_TABLES:
             self._compact(log)
         remove_old_checkpoints(self.platform.root)

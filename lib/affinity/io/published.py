@@ -1,4 +1,4 @@
-"""What was published for a date, as frames."""
+"""What was published, as frames."""
 
 from datetime import date
 from typing import TYPE_CHECKING
@@ -9,6 +9,7 @@ from affinity.core.errors import BadInput
 from affinity.io.platform import Platform
 from affinity.io.releases import Releases
 from affinity.tables.catalog import TABLES
+from affinity.tables.spec import TableSpec
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -30,3 +31,8 @@ def published_frames(platform: Platform, as_of: date) -> "dict[str, DataFrame]":
         spec.name: platform.store.read(spec, releases.version(spec)).where(F.col("as_of_date") == F.lit(as_of))
         for spec in gold
     }
+
+
+def published(platform: Platform, spec: TableSpec) -> "DataFrame":
+    """All rows of a table as released."""
+    return platform.store.read(spec, Releases.of(platform.ops).version(spec))

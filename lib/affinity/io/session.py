@@ -4,7 +4,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -96,6 +97,16 @@ def _local(config: Config) -> dict[str, str]:
         # VACUUM lists a folder in this many tasks: by default 10,000, a minute for the smallest table.
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
     }
+
+
+@contextmanager
+def setting(spark: SparkSession, key: str, value: str) -> Iterator[None]:
+    """Set something for a while."""
+    spark.conf.set(key, value)
+    try:
+        yield
+    finally:
+        spark.conf.unset(key)
 
 
 def remove_checkpoints(spark: SparkSession, root: Root) -> None:

@@ -2,8 +2,7 @@
 
 import json
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import takewhile
@@ -12,8 +11,6 @@ from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
-import pyarrow.compute as pc
-from delta.tables import DeltaTable
 from deltalake import CommitProperties
 from deltalake import DeltaTable as DeltaTableFile
 from deltalake.transaction import AddAction, RemoveAction
@@ -25,15 +22,14 @@ from affinity.features.grouped import Files
 from affinity.io.intact import check_intact
 from affinity.io.ops import commits, current_version, layout, table_properties, to_json
 from affinity.io.root import Root
+from affinity.io.session import setting
+from affinity.io.upsert import Staged, upsert
 from affinity.reading.parts import Part
-from affinity.reading.spelling import quoted
 from affinity.tables import ddl
 from affinity.tables.spec import Column, TableSpec, WriteMode
 
 _RESTORE = "RESTORE"
 _CHECKS_DAYS = "spark.databricks.delta.replaceWhere.constraintCheck.enabled"
-_FEW_BYTES = 256 << 20
-COMMIT_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 
 
 @dataclass(frozen=True)
@@ -230,7 +226,7 @@ class Store:
         metadata, before = to_json({"run_id": run_id}), self.version(spec)
         if spec.mode is WriteMode.UPSERT:
             if replaced or not staged.isEmpty():
-                self._upsert(staged, spec, run_id, replaced)
+                upsert(self._root, Staged(staged, spec, run_id, metadata), replaced)
         elif _is_by_day(spec):
             self._commit_days(spec, metadata, slices)
         else:
@@ -240,7 +236,7 @@ class Store:
             else:
                 days = ", ".join(f"DATE '{day}'" for day in slices)
                 writer = writer.mode("overwrite").option("replaceWhere", f"{spec.slice_column} IN ({days})")
-            with self._setting(_CHECKS_DAYS, str(spec.mode is not WriteMode.REPLACE_DAYS).lower()):
+            with setting(self._spark, _CHECKS_DAYS, str(spec.mode is not WriteMode.REPLACE_DAYS).lower()):
                 writer.save(str(self._root.table(spec)))
         if self.version(spec) == before and (spec.mode is WriteMode.UPSERT or staged.isEmpty()):
             return before  # no row to write and none to replace: no commit is made of it
@@ -289,43 +285,6 @@ class Store:
             f"Table {spec.full_name} has no commit of run {run_id} after publication; nothing was released."
         )
 
-    def _upsert(self, staged: DataFrame, spec: TableSpec, run_id: str, replaced: Sequence[str]) -> None:
-        """Merge on the key; a row gives way to one that is newer by the order of the table, or whose file goes."""
-        rules, metadata = _Rules.of(spec, replaced), to_json({"run_id": run_id})
-        if self._n_bytes(spec, run_id) <= _FEW_BYTES:  # Spark needs seconds for next to none
-            self._merge_here(staged.toArrow(), spec, metadata, rules)
-            return
-        table = DeltaTable.forPath(self._spark, str(self._root.table(spec))).alias("t")
-        merge = table.merge(staged.alias("s"), rules.is_one).whenMatchedUpdateAll(condition=rules.gives_way)
-        if rules.goes:
-            merge = merge.whenNotMatchedBySourceDelete(condition=rules.goes)
-        with self._setting(COMMIT_METADATA, metadata):  # a merge takes no writer options
-            merge.whenNotMatchedInsertAll().execute()
-
-    def _n_bytes(self, spec: TableSpec, run_id: str) -> int:
-        """How much a table and the staged rows of a run hold."""
-        actions = pa.table(DeltaTableFile(str(self._root.table(spec))).get_add_actions())
-        staged = self._root.staging(run_id, spec).rglob("*.parquet")
-        return int(pc.sum(actions["size_bytes"]).as_py() or 0) + sum(path.stat().st_size for path in staged)
-
-    def _merge_here(self, staged: pa.Table, spec: TableSpec, metadata: str, rules: "_Rules") -> None:
-        table = DeltaTableFile(str(self._root.table(spec)))
-        properties = CommitProperties(custom_metadata={"userMetadata": metadata})
-        is_one = rules.is_one if rules.goes else " AND ".join([rules.is_one, *_bounds(staged, spec)])
-        merge = table.merge(staged, is_one, "s", "t", commit_properties=properties)
-        merge = merge.when_matched_update_all(predicate=rules.gives_way).when_not_matched_insert_all()
-        if rules.goes:
-            merge = merge.when_not_matched_by_source_delete(predicate=rules.goes)
-        merge.execute()
-
-    @contextmanager
-    def _setting(self, key: str, value: str) -> Iterator[None]:
-        self._spark.conf.set(key, value)
-        try:
-            yield
-        finally:
-            self._spark.conf.unset(key)
-
 
 def _is_by_day(spec: TableSpec) -> bool:
     return spec.mode is WriteMode.REPLACE_DAYS and bool(spec.partition_by)
@@ -346,40 +305,6 @@ def _changes(spec: TableSpec, added: Sequence[Column], loosened: Sequence[str], 
         *(f"DROP CONSTRAINT {name}" for name, check in checks.items() if wanted.get(name) != check),
         *(f"ADD CONSTRAINT {name} CHECK ({check})" for name, check in wanted.items() if checks.get(name) != check),
     ]
-
-
-@dataclass(frozen=True)
-class _Rules:
-    """Which row of a table (t) and staged row (s) are one, which row of the table gives way, and which goes, as SQL."""
-
-    is_one: str
-    gives_way: str | None
-    goes: str | None
-
-    @staticmethod
-    def of(spec: TableSpec, replaced: Sequence[str]) -> "_Rules":
-        goes = None
-        if replaced and "file_id" in spec.column_names:
-            goes = f"t.file_id IN ({', '.join(quoted(file_id) for file_id in replaced)})"
-        newer = _is_newer(spec.upsert_order)
-        gives_way = f"{newer} OR {goes}" if newer and goes else newer
-        return _Rules(" AND ".join(f"t.{name} = s.{name}" for name in spec.key), gives_way, goes)
-
-
-def _bounds(staged: pa.Table, spec: TableSpec) -> list[str]:
-    """Between which days of its key a row of a table (t) lies that may be a staged one: other files are not opened."""
-    days = [column.name for column in spec.columns if column.name in spec.key and column.type == "date"]
-    ends = {name: pc.min_max(staged[name]).as_py() for name in days if len(staged)}
-    return [f"t.{name} BETWEEN DATE '{found['min']}' AND DATE '{found['max']}'" for name, found in ends.items()]
-
-
-def _is_newer(order: Sequence[str]) -> str | None:
-    """Whether a staged row comes after that of the table, by these columns in turn; None where it always does."""
-    ways = [
-        " AND ".join([*(f"s.{same} = t.{same}" for same in order[:place]), f"s.{name} > t.{name}"])
-        for place, name in enumerate(order)
-    ]
-    return " OR ".join(f"({way})" for way in ways) or None
 
 
 def conform(frame: DataFrame, spec: TableSpec) -> DataFrame:

@@ -9,27 +9,22 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from affinity.io.ask import ask
 from affinity.io.plan import Request
 from affinity.io.platform import Platform
 from affinity.simulate.params import SIZES, ShopConfig
 from affinity.simulate.place import Shop
+from affinity.tables import bronze
 from tests.bench.events import OUT
 from tests.bench.harness import Detail, Row, Sample, Variant, equal
 from tests.bench.night_figures import draw_nights
 from tests.bench.shop_runs import root_in, run, take_in
 from tests.bench.spark_work import work_so_far
+from tests.content import digest_of, digests
 from tests.simulate.making import make
 
 FIGURE = Path(__file__).resolve().parents[3] / "docs" / "img" / "nights.png"
 UPKEEP_DAYS = 7
 _SHOWN = 30
-CONTENT = """
-SELECT (SELECT sum(hash(event_id, event_ts, customer_id, amount)::HUGEINT) FROM silver.events)::VARCHAR AS events,
-    (SELECT sum(hash(customer_id, event_date, n_events, n_sessions, hours, net_amount)::HUGEINT)
-     FROM silver.customer_daily)::VARCHAR AS days,
-    (SELECT sum(hash(subject_key, customer_id)::HUGEINT) FROM silver.identities WHERE valid_to_date IS NULL
-     AND customer_id <> subject_id)::VARCHAR AS identities"""
 
 
 @contextmanager
@@ -42,11 +37,15 @@ def row(days: int = 365) -> Iterator[Row]:
         spark = nightly.spark
 
         def year() -> Sample:
-            nights = _nights(nightly, ShopConfig.model_validate({**SIZES["tiny"], "days": days}), folder / "shop")
-            at_once = root_in(folder, "at-once", spark)
+            config = ShopConfig.model_validate({**SIZES["tiny"], "days": days})
+            nights = _nights(nightly, config, folder / "shop")
+            at_once, last = root_in(folder, "at-once", spark), Request(config.start_date + timedelta(days=days))
             _night(at_once, folder / "shop" / "landing")
-            if ask(nightly.root, CONTENT) != ask(at_once.root, CONTENT):
-                raise RuntimeError("night by night other rows came out than of all files at once")
+            for platform in (nightly, at_once):
+                run(platform, "build_features", last)
+            by_night, whole = digests(nightly.root), digests(at_once.root)
+            if by_night != whole:
+                raise RuntimeError(f"night by night gives {by_night}, all files at once {whole}")
             draw_nights(nights, FIGURE)
             return Sample(None, _summary(nights))
 
@@ -54,8 +53,9 @@ def row(days: int = 365) -> Iterator[Row]:
             yield Row(
                 name="year_of_nights",
                 doc=f"The simulated shop `tiny` for {days} days: each night the files of its day, ingest_events, "
-                "ingest_customers and clean_events, and every seventh day maintain_tables, by which no row may change. "
-                f"At the end the rows are those of all files at once. Also writes {FIGURE.name} of docs/img.",
+                "ingest_customers and clean_events; every seventh day maintain_tables, by which no digest of a table "
+                "may change, and build_features, which reads all days. At the end the digests are those of all files "
+                f"at once. Also writes {FIGURE.name} of docs/img.",
                 variants=[Variant("affinity", year)],
                 difference=equal,
                 n_runs=1,
@@ -73,9 +73,10 @@ def _nights(platform: Platform, config: ShopConfig, out: Path) -> list[Detail]:
         before, begun = work_so_far(platform.spark), time.perf_counter()
         _night(platform, shop.landing)
         seconds, work = time.perf_counter() - begun, work_so_far(platform.spark) - before
-        nights.append({"night": day, "seconds": seconds, "jobs": work.n_jobs, "read, bytes": work.bytes_read})
+        night: Detail = {"night": day, "seconds": seconds, "jobs": work.n_jobs, "read, bytes": work.bytes_read}
         if (day + 1) % UPKEEP_DAYS == 0:
-            _upkeep(platform, Request(config.start_date + timedelta(days=day)))
+            night |= _weekly(platform, Request(config.start_date + timedelta(days=day + 1)))
+        nights.append(night)
     return nights
 
 
@@ -84,20 +85,39 @@ def _night(platform: Platform, landing: Path) -> None:
     run(platform, "clean_events", Request())
 
 
-def _upkeep(platform: Platform, request: Request) -> None:
-    before = ask(platform.root, CONTENT)
+def _weekly(platform: Platform, request: Request) -> Detail:
+    """Features and upkeep, each with its seconds."""
+    begun = time.perf_counter()
+    run(platform, "build_features", request)
+    built, before = time.perf_counter(), _everything(platform)
+    compared = time.perf_counter()
     run(platform, "maintain_tables", request)
-    if ask(platform.root, CONTENT) != before:
-        raise RuntimeError(f"the upkeep of {request.as_of} changed rows")
+    kept = time.perf_counter()
+    if (after := _everything(platform)) != before:
+        raise RuntimeError(f"the upkeep of {request.as_of} made {after} of {before}")
+    return {"features, s": built - begun, "upkeep, s": kept - compared}
+
+
+def _everything(platform: Platform) -> dict[str, str]:
+    lines = f"SELECT {', '.join(bronze.EVENTS.digest_columns)} FROM {bronze.EVENTS.full_name}"
+    return digests(platform.root) | {bronze.EVENTS.full_name: digest_of(platform.root, lines)}
 
 
 def _summary(nights: list[Detail]) -> list[Detail]:
-    """Medians of the first and the last nights after the start, and the slope over all of them."""
+    """Medians of the first and the last nights after the start, and slopes over all of them."""
     settled = nights[_SHOWN:]
-    at, seconds = (np.array([night[name] for night in settled], float) for name in ("night", "seconds"))
-    slope = float(np.polyfit(at, seconds, 1)[0]) if len(settled) > 1 else 0.0
     lines: list[Detail] = []
-    for name, some in (("first", settled[:_SHOWN]), ("last", settled[-_SHOWN:])):
-        medians = {key: float(np.median([night[key] for night in some])) for key in ("seconds", "jobs", "read, bytes")}
-        lines.append({"nights": f"{name} {len(some)}", **medians, "slope, s per 100 nights": round(slope * 100, 2)})
+    for name in ("seconds", "jobs", "read, bytes", "features, s", "upkeep, s"):
+        there = [night for night in settled if name in night]
+        at, values = (np.array([night[key] for night in there], float) for key in ("night", name))
+        slope = float(np.polyfit(at, values, 1)[0]) if len(there) > 1 else 0.0
+        ends = {
+            f"first {_SHOWN}": _median(name, settled[:_SHOWN]),
+            f"last {_SHOWN}": _median(name, settled[-_SHOWN:]),
+        }
+        lines.append({"per night": name, **ends, "slope per 100 nights": round(slope * 100, 2)})
     return lines
+
+
+def _median(name: str, nights: list[Detail]) -> float:
+    return float(np.median([night[name] for night in nights if name in night] or [float("nan")]))

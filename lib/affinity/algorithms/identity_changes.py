@@ -1,0 +1,47 @@
+"""Which links are new, and whose ids change by them: of few links one process finds it out, of many the cluster."""
+
+from datetime import date
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from affinity.algorithms.identities import IdentityRules, resolved
+from affinity.algorithms.identity_updates import updated
+from affinity.features import identities, links
+from affinity.features.known_ids import KnownIds, Link
+
+_IDENTITIES = pa.schema(
+    [
+        *((name, pa.string()) for name in ("subject_key", "subject_kind", "subject_id", "customer_id")),
+        ("linked_date", pa.date32()),
+        *((name, pa.bool_()) for name in ("is_shared", "is_capped")),
+    ]
+)
+
+
+def news_of_few(told: DataFrame, known: KnownIds) -> tuple[DataFrame, int]:
+    """The links that are not known, or not from so early a day, and how many they are: silver.links of few lines."""
+    rows = known.news(told.toArrow())
+    return told.sparkSession.createDataFrame(rows), rows.num_rows
+
+
+def news_of_many(told: DataFrame, seen_again: DataFrame, known: DataFrame) -> tuple[DataFrame, int]:
+    """``news_of_few`` of any number of lines, and of links whose witness was lost; the rows are cached."""
+    fresh = links.news(links.first_seen(told, seen_again), known).persist()
+    return fresh, fresh.count()
+
+
+def changed_by_few(fresh: DataFrame, known: KnownIds, rules: IdentityRules, day: date) -> DataFrame:
+    """Rows of silver.identities that few new links add or end from a day on."""
+    told = [Link(*row) for row in fresh.select(*Link._fields).collect()]
+    changed = pa.Table.from_pylist([row._asdict() for row in updated(told, known, rules)], _IDENTITIES)
+    holding = known.holding(changed["subject_key"].to_pylist()).drop_columns(["run_id"])
+    spark = fresh.sparkSession
+    return identities.dated(spark.createDataFrame(changed), spark.createDataFrame(holding), day)
+
+
+def changed_anew(standing: DataFrame, known: DataFrame, rules: IdentityRules, day: date) -> DataFrame:
+    """``changed_by_few`` of any number: all ``standing`` links are resolved and held against silver.identities."""
+    current = known.where(F.col("valid_to_date").isNull()).drop("run_id")
+    return identities.dated(identities.changed(resolved(standing, rules), current), current, day)
