@@ -1,8 +1,9 @@
 """A driver with two executors, of which some are hurt while it cleans: ``executors.py FOLDER FAULT``.
 
-A fault strikes in a task: where lines are read (``map``) or where days are written (``write``), of which some files are
-there by then. What was done to whom is noted in files below FOLDER/injected, one each, so that a fault strikes as often
-as it should and no more. At the end a line of JSON says how the run ended, and what Spark counted.
+A fault strikes in a task: where lines are read (``map``), where those with one id meet (``compare``), where it is found
+out whose ids are whose (``resolve``), or where days are written (``write``), of which some files are there by then.
+What was done to whom is noted in files below FOLDER/injected, one each, so that a fault strikes as often as it should
+and no more. At the end a line of JSON says how the run ended, and what Spark counted.
 """
 
 import json
@@ -15,11 +16,14 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import pyarrow as pa
 from pyspark import TaskContext, cloudpickle
 from pyspark.sql import DataFrame
 
+from affinity.algorithms import identity_changes
+from affinity.features import cleaning
 from affinity.io import sorting
 from affinity.io.config import load_config
 from affinity.io.job import find
@@ -105,12 +109,22 @@ def _stop(folder: Path) -> None:
 FAULTS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "none": ("map", lambda folder: None),
     "one_killed_reading": ("map", partial(_kill, n=1)),
+    "one_killed_comparing": ("compare", partial(_kill, n=1)),
+    "one_killed_resolving": ("resolve", partial(_kill, n=1)),
     "one_killed_writing": ("write", partial(_kill, n=1)),
     "both_killed": ("write", partial(_kill, n=2)),
     "raises_three_times": ("write", partial(_raise, until=3)),
     "raises_always": ("write", partial(_raise, until=9)),
     "slow": ("write", _wait),
     "stopped": ("write", _stop),
+}
+
+
+_STEPS: dict[str, tuple[ModuleType, str]] = {
+    "map": (sorting, "cut"),
+    "compare": (cleaning, "in_blocks"),
+    "resolve": (identity_changes, "resolved"),
+    "write": (sorting, "by_days"),
 }
 
 
@@ -134,7 +148,7 @@ def main() -> None:
     conf = {**_CLUSTER, **(_SPECULATION if fault == "slow" else {})}
     where, strike = FAULTS[fault]
     platform = Platform.open(config.model_copy(update={"spark": config.spark.model_copy(update={"conf": conf})}))
-    _injected("cut" if where == "map" else "by_days", strike, folder / "injected")
+    _injected(*_STEPS[where], strike, folder / "injected")
     result = run_job(platform, find("clean_events", JOBS), Request())
     store = platform.spark.sparkContext._jsc.sc().statusStore()
     platform.spark.sparkContext._jsc.sc().listenerBus().waitUntilEmpty()
@@ -153,10 +167,10 @@ def main() -> None:
     platform.spark.stop()
 
 
-def _injected(name: str, strike: Callable[[Path], None], folder: Path) -> None:
-    """Tasks of one of the two steps of sorting are struck once they have something to show; there are several."""
-    step = getattr(sorting, name)
-    setattr(sorting, name, lambda *given: hurt(step(*given), strike, folder))
+def _injected(where: ModuleType, name: str, strike: Callable[[Path], None], folder: Path) -> None:
+    """Tasks of a step are struck once they have something to show; of sorting there are several."""
+    step = getattr(where, name)
+    setattr(where, name, lambda *given: hurt(step(*given), strike, folder))
     sorting._GROUP_LINES = (1_000, 10_000)
 
 

@@ -26,7 +26,7 @@ from tests.faults.conftest import REPOSITORY, environment
 from tests.simulate.making import make, tiny
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-WRITTEN = (silver.EVENTS, silver.QUARANTINE, silver.SUBJECT_DAILY, silver.IDENTITIES, ops.DISPOSITIONS)
+WRITTEN = (silver.EVENTS, silver.QUARANTINE, silver.SUBJECT_DAILY, silver.LINKS, silver.IDENTITIES, ops.DISPOSITIONS)
 
 
 def overrides(folder: Path) -> list[str]:
@@ -104,6 +104,8 @@ def _digests(folder: Path) -> dict[str, str | None]:
     ("fault", "marks", "n_executors"),
     [
         ("one_killed_reading", {"killed-0"}, 3),
+        ("one_killed_comparing", {"killed-0"}, 3),
+        ("one_killed_resolving", {"killed-0"}, 3),
         ("one_killed_writing", {"killed-0"}, 3),
         ("both_killed", {"killed-0", "killed-1"}, 4),
     ],
