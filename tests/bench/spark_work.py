@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+_DAEMONS = (b"pyspark.daemon", b"affinity.io.python_daemon")
+
 
 @dataclass(frozen=True)
 class SparkWork:
@@ -51,14 +53,15 @@ def _bytes_read(spark: SparkSession) -> int:
 
 
 def _bytes_read_by_python() -> int:
-    """By the processes in which tasks run Python, modules too; the daemon has what those read that have ended."""
-    found = (_read_by(path) for path in Path("/proc").glob("[0-9]*") if _is_of_tasks(path))
-    return sum(found)
+    """By this process, and those in which tasks run Python, modules too; the daemon has what ended ones read."""
+    of_tasks = (_read_by(path) for path in Path("/proc").glob("[0-9]*") if _is_of_tasks(path))
+    return sum(of_tasks) + _read_by(Path("/proc/self"))
 
 
 def _is_of_tasks(process: Path) -> bool:
     with suppress(OSError):
-        return b"pyspark.daemon" in (process / "cmdline").read_bytes()
+        said = (process / "cmdline").read_bytes()
+        return any(name in said for name in _DAEMONS)
     return False
 
 
