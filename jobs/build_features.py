@@ -5,6 +5,7 @@ from affinity.features.customers import customer_features, features_of_files, wi
 from affinity.features.items import item_categories
 from affinity.io.entry import main
 from affinity.io.job import Inputs, Job, Kind, Outputs
+from affinity.jobs.clean_events import JOB as CLEAN
 from affinity.tables import gold, silver
 
 
@@ -27,6 +28,7 @@ JOB = Job(
     writes=(gold.CUSTOMER_FEATURES,),
     settings=Settings,
     transform=transform,
+    identified_by=CLEAN,
 )
 
 

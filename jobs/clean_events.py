@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext
 
-from affinity.algorithms.identities import IdentityRules
+from affinity.algorithms.identities import IdentityRules, resolved
 from affinity.algorithms.identity_changes import changed_anew, changed_by_few, news_of_few, news_of_many
 from affinity.io.entry import main
 from affinity.io.job import Inputs, Job, Kind, Outputs
@@ -37,6 +37,7 @@ JOB = Job(
     writes=(silver.EVENTS, silver.SUBJECT_DAILY, silver.QUARANTINE, silver.LINKS, silver.IDENTITIES, ops.DISPOSITIONS),
     settings=IdentityRules,
     transform=transform,
+    resolve=resolved,
 )
 
 

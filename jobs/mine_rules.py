@@ -12,6 +12,7 @@ from affinity.features.bots import without_bots
 from affinity.features.items import current_items
 from affinity.io.entry import main
 from affinity.io.job import Challenger, Inputs, Job, Kind, Outputs
+from affinity.jobs.clean_events import JOB as CLEAN
 from affinity.tables import gold, models, silver
 
 
@@ -29,8 +30,7 @@ def transform(inputs: Inputs, settings: MineRules) -> Outputs:
     """
     events = without_bots(inputs[silver.EVENTS], inputs[gold.CUSTOMER_FEATURES])
     found = baskets(events, as_of=inputs.cut, start=inputs.cut - timedelta(days=settings.window_days)).persist()
-    n_baskets = found.count()
-    fpgrowth.check_count(n_baskets, settings)
+    fpgrowth.check_count(n_baskets := found.count(), settings)
     model = fpgrowth.fit(found, settings)
     items = current_items(inputs[silver.ITEMS], as_of=inputs.cut)
     rules = fpgrowth.of_goods(fpgrowth.rules(model, n_baskets, settings), items).persist()
@@ -53,6 +53,7 @@ JOB = Job(
     writes=(gold.ASSOCIATION_RULES, models.RULES),
     settings=MineRules,
     transform=transform,
+    identified_by=CLEAN,
 )
 
 

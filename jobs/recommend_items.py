@@ -9,6 +9,7 @@ from affinity.features.interactions import interactions
 from affinity.features.items import current_items
 from affinity.io.entry import main
 from affinity.io.job import Inputs, Job, Kind, Outputs
+from affinity.jobs.clean_events import JOB as CLEAN
 from affinity.tables import gold, models, silver
 
 
@@ -42,6 +43,7 @@ JOB = Job(
     writes=(gold.RECOMMENDATIONS,),
     settings=RecommendItems,
     transform=transform,
+    identified_by=CLEAN,
 )
 
 

@@ -10,6 +10,7 @@ from affinity.features.interactions import interactions, unseen
 from affinity.features.items import current_items
 from affinity.io.entry import main
 from affinity.io.job import Challenger, Inputs, Job, Kind, Outputs
+from affinity.jobs.clean_events import JOB as CLEAN
 from affinity.tables import gold, models, silver
 
 
@@ -52,6 +53,7 @@ JOB = Job(
     writes=(models.RECOMMENDER,),
     settings=TrainRecommender,
     transform=transform,
+    identified_by=CLEAN,
 )
 
 

@@ -33,4 +33,6 @@ def digests(root: Root) -> dict[str, str]:
 def digest_of(root: Root, rows: str) -> str:
     """That of the rows of any statement."""
     said = f"SELECT count(*) || ' ' || sum(hash(each)::HUGEINT) AS digest FROM ({rows}) AS each"
-    return str(ask(root, said)[0]["digest"])
+    digest = ask(root, said)[0]["digest"]
+    assert digest is not None, f"empty tables prove nothing: {rows}"
+    return str(digest)

@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,16 +38,20 @@ def watched() -> Iterator[Peak]:
 
 def _resident() -> int:
     """Resident bytes of this process and its descendants."""
-    pages: dict[int, int] = {}
+    pages = 0
+    for process in descendants():
+        with suppress(OSError):  # it has ended meanwhile
+            pages += int((process / "statm").read_text().split()[1])
+    return pages * _PAGE
+
+
+def descendants() -> list[Path]:
+    """This process and all below it, as folders of /proc."""
     parents: dict[int, int] = {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-                pages[int(folder.name)] = int((folder / "statm").read_text().split()[1])
-            except OSError:
-                continue  # it has ended meanwhile
-    return sum(n * _PAGE for pid, n in pages.items() if _is_below(pid, parents))
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+    return [Path("/proc") / str(pid) for pid in parents if _is_below(pid, parents)]
 
 
 def _is_below(pid: int, parents: dict[int, int]) -> bool:

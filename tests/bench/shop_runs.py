@@ -37,3 +37,5 @@ def take_in(platform: Platform, landing: Path) -> None:
         run(platform, "ingest_events", Request(None, events, landing))
     if "crm" in there:
         run(platform, "ingest_customers", Request(None, ("shop_crm",), landing))
+    if "catalogue" in there:
+        run(platform, "ingest_items", Request(None, ("shop_catalogue",), landing))

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from tests.bench.memory import descendants
+
 _DAEMONS = (b"pyspark.daemon", b"affinity.io.python_daemon")
 
 
@@ -54,7 +56,7 @@ def _bytes_read(spark: SparkSession) -> int:
 
 def _bytes_read_by_python() -> int:
     """By this process, and those in which tasks run Python, modules too; the daemon has what ended ones read."""
-    of_tasks = (_read_by(path) for path in Path("/proc").glob("[0-9]*") if _is_of_tasks(path))
+    of_tasks = (_read_by(path) for path in descendants() if _is_of_tasks(path))
     return sum(of_tasks) + _read_by(Path("/proc/self"))
 
 

@@ -18,7 +18,7 @@ from affinity.io.job import find
 from affinity.io.plan import Request
 from affinity.io.runner import Result, run_job
 from affinity.jobs.catalog import JOBS
-from affinity.tables import bronze, ops, silver
+from affinity.tables import bronze, gold, ops, silver
 from tests.shop import Shop
 
 DAY = "2025-10-06"
@@ -27,6 +27,7 @@ APP = {"event": "a1", "epoch": 1759735953, "action": "find", "device": "device-7
 TILLS = "LineRef,Receipt,Store,LocalTime,Card,SKU,Qty,Price,Kind"
 AT = datetime(2025, 10, 6, 9, tzinfo=UTC)
 ORDER = {"line_id": "o1", "order_id": "O1", "placed_at": AT, "account": "10012345", "item": "I1", "currency": "GBP"}
+ORDERED = {"quantity": pa.int32(), "unit_price": pa.decimal128(18, 2), "placed_at": pa.timestamp("us", tz="UTC")}
 MAIL = {"message": "m1", "at": f"{DAY} 09:00:00", "what": "opened", "to": "ab" * 16, "campaign": "newsletter-003"}
 
 
@@ -68,8 +69,7 @@ def land_all(shop: Shop) -> None:
         {**ORDER, "line_id": "o2", "kind": "return", "quantity": 1, "unit_price": Decimal("2.50"), "card": None},
         {**ORDER, "line_id": "o3", "kind": "order", "quantity": None, "unit_price": None, "card": None},
     ]
-    kinds = {"quantity": pa.int32(), "unit_price": pa.decimal128(18, 2), "placed_at": pa.timestamp("us", tz="UTC")}
-    parquet(shop, f"orders/orders-{DAY}.parquet", lines, **kinds)
+    parquet(shop, f"orders/orders-{DAY}.parquet", lines, **ORDERED)
     jsonl(shop, f"email/email-{DAY}.jsonl.gz", MAIL, {**MAIL, "message": "m2", "what": "bounced"})
     blank = dict.fromkeys(("name", "description", "category_1", "category_2", "category_3", "brand", "price", "stock"))
     goods = [
@@ -162,3 +162,37 @@ def test_an_id_that_comes_again_with_another_time_is_one_event_whatever_days_are
     }
     counted = shop.read(ops.DISPOSITIONS).groupBy("disposition").sum("n_rows").collect()
     assert {row[0]: row[1] for row in counted} == {"accepted": 5, "duplicate": 1}
+
+
+def test_who_is_met_later_changes_nobody_of_before(shop: Shop) -> None:
+    order = {**ORDER, "kind": "order", "quantity": 1, "unit_price": Decimal("2.50"), "card": None}
+    others = {**order, "line_id": "o2", "order_id": "O2", "account": "10012346"}
+    parquet(shop, f"orders/orders-{DAY}.parquet", [order, others], **ORDERED)
+    seen_with(shop, DAY, "10012345", None)
+    seen_with(shop, "2025-10-07", None)
+    before = features(shop, date(2025, 10, 8))
+    assert sorted(row["n_views"] for row in before) == [0, 3]
+
+    seen_with(shop, "2025-10-09", "10012346")  # whose is the cookie now?
+
+    assert features(shop, date(2025, 10, 8)) == before
+    assert sorted(row["n_views"] for row in features(shop, date(2025, 10, 10))) == [1, 1]
+
+
+def seen_with(shop: Shop, day: str, *accounts: str | None) -> None:
+    """One cookie on the web, with an account or with none."""
+    views = [
+        {**WEB, "id": f"{day}-{n}", "ts": f"{day}T0{n}:00:00Z", "account": account}
+        for n, account in enumerate(accounts)
+    ]
+    jsonl(shop, f"web/{day}/web-{day}T07.jsonl", *views)
+
+
+def features(shop: Shop, as_of: date) -> list[dict[str, Any]]:
+    """What is known at a date from all that has landed."""
+    for job, sources in (("ingest_events", ("shop_web", "shop_orders")), ("clean_events", ())):
+        result = run_job(shop.platform, find(job, JOBS), Request(None, sources, shop.landing))
+        assert result.status in (Status.DONE, Status.NOTHING_TO_DO)
+    assert shop.run("build_features", as_of, restate=True).status is Status.DONE
+    found = shop.read(gold.CUSTOMER_FEATURES).where(f"as_of_date = DATE '{as_of}'").drop("run_id")
+    return [row.asDict() for row in found.orderBy("customer_id").collect()]

@@ -290,11 +290,17 @@ def test_rows_keep_the_checks_of_the_table(events_of, known):
         {"event_date": date(2010, 1, 1), "amount": 3},
         {"event_date": date(2011, 5, 31), "event_type": "return", "amount": 9},
         {"customer_id": "bob", "event_date": date(2011, 4, 1), "item_id": None},
+        {"customer_id": "eve", "event_date": date(2011, 4, 1), "amount": None, "currency": None},
     )
     checks = [F.expr(check.predicate).alias(check.name) for check in gold.CUSTOMER_FEATURES.checks]
     described = features_of(events, categories=known(("tea", "drinks", date(2011, 1, 1))))
     assert {value for row in described.select(*checks).collect() for value in row} == {True}
     assert {value for row in features_of(events).select(*checks).collect() for value in row} == {True}
+
+
+def test_who_bought_what_has_no_price_spent_nothing_in_no_currency(events_of):
+    (row,) = features_of(events_of({"amount": None, "currency": None}, {"amount": None, "currency": None})).collect()
+    assert (row.frequency, row.n_lines, row.monetary_amount, row.mean_order_amount, row.currency) == (2, 2, 0, 0, None)
 
 
 def test_every_feature_is_declared_once_with_what_it_means():

@@ -34,12 +34,17 @@ from tests.simulate.making import FAULTY, tiny
 from tests.simulate.test_dispositions import SOURCES
 
 STEPS = (0, 44, 45, 46)
+_ARRIVING = (
+    ("ingest_events", tuple(SOURCES)),
+    ("ingest_customers", ("shop_crm",)),
+    ("ingest_items", ("shop_catalogue",)),
+)
 _SLICES = f"SELECT * FROM {gold.CUSTOMER_FEATURES.full_name}"
 
 
 def night(platform: Platform, shop: Shop) -> None:
     """What a night does up to features of the day after."""
-    for job, sources in (("ingest_events", tuple(SOURCES)), ("ingest_customers", ("shop_crm",))):
+    for job, sources in _ARRIVING:
         result = run_job(platform, find(job, JOBS), Request(None, sources, shop.landing))
         assert result.status in (Status.DONE, Status.NOTHING_TO_DO), result.reason
     as_of = Request(shop.config.start_date + timedelta(days=shop.end))
@@ -94,6 +99,9 @@ def test_by_night_and_at_once_give_the_same(both: tuple[Platform, Platform, Shop
     by_night, at_once, _shop = both
     expected = rows(at_once)
     assert expected
+    assert all(any(value is not None for value in values) for values in zip(*expected, strict=True)), (
+        "a column of nulls"
+    )
     assert rows(by_night) == expected
 
 

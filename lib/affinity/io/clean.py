@@ -12,7 +12,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from affinity.core.errors import AuditFailed
-from affinity.core.vocabulary import COUNTING, Disposition, Feed, FileState
+from affinity.core.vocabulary import Disposition, Feed, FileState
 from affinity.features import cleaning, links
 from affinity.features.cleaning import SAME_EVENT_DAYS, UNREADABLE_DATE, Rivals, counted_by_day
 from affinity.features.grouped import Files, Rows
@@ -22,7 +22,7 @@ from affinity.io.kinds import Done, Work
 from affinity.io.landing import landed_days, other_names, replaced_by
 from affinity.io.ops import Row, parse_date
 from affinity.io.plan import SETTINGS_BEFORE
-from affinity.io.readings import lines_that_count, of_files
+from affinity.io.readings import lines_that_count, live_files, of_files
 from affinity.io.session import remove_checkpoints
 from affinity.io.sorting import SORTED, Judgement, sorted_out
 from affinity.io.store import StagedFile
@@ -134,11 +134,11 @@ class CleanWork(Work):
         is_anew = is_anew or SETTINGS_BEFORE in self.plan.inputs
         n_statements = sum(row["n_rows"] for row in files if row["feed"] == Feed.CUSTOMERS)
         frames = {
-            silver.LINKS: self._links(_live(self.plan.manifest)),
+            silver.LINKS: self._links(live_files(self.plan.manifest)),
             silver.IDENTITIES: self.pinned(silver.IDENTITIES),
         }
         named = {spec.full_name: frame for spec, frame in frames.items()}
-        landed = [row["file_date"] for row in files if row["file_date"]]
+        landed = landed_days(self.plan.manifest)
         newest = max(landed, default=max(lines.days))  # days of events may be anything: a bad clock names no day
         return Inputs(
             {**named, TOLD: told, SEEN_AGAIN: seen_again},
@@ -153,7 +153,7 @@ class CleanWork(Work):
         if of_links is None or of_ids is None:
             return None
         known = (self.store.files(silver.LINKS, of_links), self.store.files(silver.IDENTITIES, of_ids))
-        return IdFiles(*known, _live(self.plan.manifest), self.platform.root.scratch(self.plan.run_id))
+        return IdFiles(*known, live_files(self.plan.manifest), self.platform.root.scratch(self.plan.run_id))
 
     def _told(self, lines: _Lines, statements: Collection[str]) -> DataFrame:
         """Links of which the lines tell, and these files with statements."""
@@ -168,7 +168,7 @@ class CleanWork(Work):
         What a correction says once more, and most say it, is not looked for.
         """
         gone = replaced_by(self.plan.manifest, {row["file_id"] for row in files})
-        lost, standing = self._links(gone), self._links(_live(self.plan.manifest))
+        lost, standing = self._links(gone), self._links(live_files(self.plan.manifest))
         nothing = standing.limit(0)
         if not gone:
             return nothing, False
@@ -299,10 +299,6 @@ class CleanWork(Work):
     def _balance(row: Row, by_file: Mapping[str, Mapping[Disposition, int]]) -> Row:
         counted = by_file.get(row["file_id"]) or dict.fromkeys(Disposition, 0)
         return {**row, **{f"n_{d}": counted[d] for d in Disposition}, "state": str(FileState.CLEANED)}
-
-
-def _live(manifest: Sequence[Row]) -> list[str]:
-    return [row["file_id"] for row in manifest if row["state"] in COUNTING]
 
 
 def _dates_of(files: Collection[Row]) -> set[date] | None:

@@ -110,8 +110,8 @@ def _column_row(column: Column) -> tuple[str, ...]:
 
 def _job_section(job: Job, defaults: Mapping[str, Any]) -> str:
     facts = [("Kind", str(job.kind)), ("Reads", _specs(job.reads)), ("Writes", _specs(job.writes))]
-    if job.may_read:
-        facts.insert(2, ("Reads where it is there", _specs(job.may_read)))
+    if job.optional_tables:
+        facts.insert(2, ("Reads where it is there", _specs(job.optional_tables)))
     parts = [f"## {job.name}", job.doc, "\n".join(f"- {name}: {value}" for name, value in facts)]
     rows = [_setting_row(name, info, defaults) for name, info in job.settings.model_fields.items()]
     return "\n\n".join(parts + ([_listed(("Setting", "Type", "Default", "Meaning"), rows)] if rows else []))

@@ -12,6 +12,7 @@ from affinity.core.errors import BadInput, nearest
 from affinity.core.settings import Settings
 from affinity.core.source import SourceMapping
 from affinity.core.vocabulary import Feed
+from affinity.tables import silver
 from affinity.tables.spec import ModelSpec, TableSpec
 
 if TYPE_CHECKING:
@@ -83,12 +84,17 @@ def _nowhere(_rows: "DataFrame") -> Path:
     raise ValueError("this job has no place for files of its own")
 
 
+def _unknown(_day: date) -> "DataFrame":
+    raise ValueError("this job does not ask whose ids are whose")
+
+
 @dataclass(frozen=True)
 class Inputs:
     """What a transform may know: frames cut at ``as_of`` and pinned, models, and facts of the run.
 
     ``days_in_files`` gives what is faster than the frame of silver.subject_daily; None where customers are too many.
-    ``in_files`` writes rows where tasks find them whole.
+    ``in_files`` writes rows where tasks find them whole. ``identities_at`` gives silver.identities as it was to be
+    known before a date.
 
     ``is_anew`` tells a clean job to find out of all ids whose they are: links were taken back, or its rules changed.
     ``known_ids`` is what its tables say of ids, None where all are found out anew; ``are_few`` tells that one process
@@ -104,6 +110,7 @@ class Inputs:
     are_few: bool = False
     days_in_files: Callable[[], DaysInFiles | None] = lambda: None
     in_files: "Callable[[DataFrame], Path]" = _nowhere
+    identities_at: "Callable[[date], DataFrame]" = _unknown
 
     def __getitem__(self, spec: TableSpec) -> "DataFrame":
         return self.frames[spec.full_name]
@@ -175,7 +182,9 @@ class Outputs:
 class Job:
     """One job: its name, what it reads and writes, its settings and its pure function.
 
-    A table that it ``may_read`` is empty where it was not released yet.
+    A table that it ``may_read`` is empty where it was not released yet. ``identified_by`` is the job that finds out
+    whose ids are whose, by its settings and ``resolve``, from links to identities: where links were seen since the date
+    that a run is of, what was to be known before is found out again.
     """
 
     name: str
@@ -187,6 +196,13 @@ class Job:
     transform: Callable[[Inputs, Any], Outputs]
     feed: Feed | None = None
     may_read: tuple[TableSpec, ...] = ()
+    resolve: "Callable[[DataFrame, Any], DataFrame] | None" = None
+    identified_by: "Job | None" = None
+
+    @property
+    def optional_tables(self) -> tuple[TableSpec, ...]:
+        """What it may read, and links where it has to know whose ids are whose."""
+        return (*self.may_read, *((silver.LINKS,) if self.identified_by else ()))
 
     @property
     def tables_written(self) -> tuple[TableSpec, ...]:
@@ -205,7 +221,7 @@ def upstream(job: Job, jobs: Sequence[Job], *, there: Sequence[ModelSpec] = ()) 
     """Names of the jobs that write what ``job`` reads, but for the models that are ``there`` already."""
     if job.kind is Kind.MAINTAIN:
         return [other.name for other in jobs if other.name != job.name]
-    reads = {spec.full_name for spec in (*job.reads, *job.may_read) if spec not in there}
+    reads = {spec.full_name for spec in (*job.reads, *job.optional_tables) if spec not in there}
     return [
         other.name
         for other in jobs

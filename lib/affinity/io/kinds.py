@@ -14,7 +14,9 @@ from pyspark.sql import functions as F
 from affinity.core.vocabulary import Status
 from affinity.features.identities import known_before, of_customers
 from affinity.io.job import Challenger, DaysInFiles, Inputs, Kind, Outputs
+from affinity.io.plan import job_settings
 from affinity.io.publication import Publication
+from affinity.io.readings import live_files, of_files
 from affinity.io.session import remove_checkpoints
 from affinity.metrics.gate import Decision, decide
 from affinity.tables import silver
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from affinity.io.runner import Attempt
     from affinity.io.tracking import Registered
 
-_CUSTOMERS_OF_TASKS = 1_000_000
+_CUSTOMERS_OF_TASKS = 5_000_000
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,10 @@ class Work:
 class SliceWork(Work):
     """One ``as_of``: inputs cut at it, a slice or a model out of it."""
 
+    def __init__(self, attempt: "Attempt") -> None:
+        super().__init__(attempt)
+        self._identities: dict[date, DataFrame] = {}
+
     def run(self) -> Done:
         """Read what was known, transform, publish the slice, and let the gate decide on a challenger."""
         as_of = self.plan.request.as_of
@@ -108,9 +114,15 @@ class SliceWork(Work):
     def _inputs(self, as_of: date) -> Inputs:
         tables = [spec for spec in self.job.reads if isinstance(spec, TableSpec)]
         models = {s.full_name: self.platform.tracker.load(s, r) for s, r in self.plan.models.items()}
-        frames = {spec.full_name: self._cut(spec, as_of) for spec in (*tables, *self.job.may_read)}
-        days_in_files = partial(self._days_in_files, as_of)
-        return Inputs(frames, models, as_of, days_in_files=days_in_files, in_files=self._in_files)
+        frames = {spec.full_name: self._cut(spec, as_of) for spec in (*tables, *self.job.optional_tables)}
+        return Inputs(
+            frames,
+            models,
+            as_of,
+            days_in_files=partial(self._days_in_files, as_of),
+            in_files=self._in_files,
+            identities_at=self._identities_at,
+        )
 
     def _in_files(self, rows: DataFrame) -> Path:
         folder = self.platform.root.scratch(self.plan.run_id)
@@ -121,7 +133,7 @@ class SliceWork(Work):
         version = self.plan.releases.version(silver.SUBJECT_DAILY)
         if version is None:
             return None
-        customers = self._in_files(known_before(self.pinned(silver.IDENTITIES), as_of))
+        customers = self._in_files(known_before(self._identities_at(as_of), as_of))
         n_customers = sum(pq.read_metadata(path).num_rows for path in customers.glob("*.parquet"))
         if n_customers > _CUSTOMERS_OF_TASKS:
             return None
@@ -136,7 +148,21 @@ class SliceWork(Work):
         if spec.slice_column is not None:
             cut = F.col(spec.slice_column)
             rows = rows.where(cut == F.lit(as_of) if spec.slice_column == "as_of_date" else cut < F.lit(as_of))
-        return of_customers(rows, self.pinned(silver.IDENTITIES), as_of) if spec in OF_SUBJECTS else rows
+        return of_customers(rows, self._identities_at(as_of), as_of) if spec in OF_SUBJECTS else rows
+
+    def _identities_at(self, as_of: date) -> DataFrame:
+        """silver.identities, or, where links were seen since, what those from before a date tell."""
+        if as_of not in self._identities:
+            links = of_files(self.pinned(silver.LINKS), live_files(self.plan.manifest))
+            is_known = F.col("first_date") < F.lit(as_of)
+            by = self.job.identified_by
+            if by is None or by.resolve is None or links.where(~is_known).isEmpty():
+                self._identities[as_of] = self.pinned(silver.IDENTITIES)
+            else:
+                found = by.resolve(links.where(is_known), job_settings(self.platform.config, by))
+                written = self.platform.spark.read.parquet(str(self._in_files(found)))
+                self._identities[as_of] = written.withColumn("valid_to_date", F.lit(None).cast("date"))
+        return self._identities[as_of]
 
     def _gate(
         self, challenger: Challenger | None, as_of: date, mlflow_id: str

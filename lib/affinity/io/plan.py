@@ -280,7 +280,7 @@ def _plan_as_of(question: _Question) -> Plan:
     models = _models(question, as_of, attempts)
     tables = [spec for spec in job.reads if isinstance(spec, TableSpec)]
     inputs: dict[str, Any] = {spec.full_name: _input(spec, as_of, releases) for spec in tables}
-    inputs |= {spec.full_name: releases.fingerprint(spec, as_of) for spec in job.may_read}
+    inputs |= {spec.full_name: releases.fingerprint(spec, as_of) for spec in job.optional_tables}
     inputs |= {spec.full_name: [release.table_version, release.digest] for spec, release in models.items()}
     plan = question.plan(inputs, manifest=question.manifest, models=models)
     status, reason = _standing(plan, as_of, attempts)

@@ -10,6 +10,11 @@ from affinity.features.readings import last_readings
 from affinity.io.ops import Row
 
 
+def live_files(manifest: Sequence[Row]) -> list[str]:
+    """The files that count."""
+    return [row["file_id"] for row in manifest if row["state"] in COUNTING]
+
+
 def of_files(lines: DataFrame, file_ids: Iterable[str]) -> DataFrame:
     """The lines of these files."""
     wanted = lines.sparkSession.createDataFrame([(file_id,) for file_id in file_ids], "file_id string")

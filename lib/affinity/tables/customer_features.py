@@ -101,7 +101,13 @@ _BOUGHT = (
     MONETARY.feature(),
     RETURNS.feature(),
     Feature("net_amount", _MONEY, "currency", "Gross minus returns, all history; may be negative"),
-    Feature("currency", "string", "ISO 4217", "Currency of every amount of the row"),
+    Feature(
+        "currency",
+        "string",
+        "ISO 4217",
+        "Currency of every amount of the row",
+        null_meaning="null where nothing that was bought or returned has a price",
+    ),
     Feature("tenure_days", "int", "days", "Whole days from the first purchase day to as_of_date"),
     N_ACTIVE_DAYS.feature(),
     N_ITEMS.feature(),
@@ -157,7 +163,7 @@ _DAY_PARTS = ", ".join(f"'{part}'" for part in DayPart)
 CHECKS: tuple[Check, ...] = (
     Check("recency_after_cut", "recency_days >= 1"),
     Check("tenure_covers_recency", "tenure_days >= recency_days"),
-    Check("bought_at_least_once", "frequency >= 1 AND monetary_amount > 0"),
+    Check("bought_at_least_once", "frequency >= 1 AND monetary_amount >= 0"),
     Check("net_adds_up", "net_amount = monetary_amount - returns_amount"),
     Check("bought_on_visit_days", "n_active_days BETWEEN 1 AND n_visit_days"),
     Check("orders_have_lines", "frequency <= n_lines AND n_items <= n_lines"),

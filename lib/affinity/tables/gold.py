@@ -61,12 +61,13 @@ SEGMENT_PROFILES = _slice(
         Column("recency_median_days", "double", "Median of recency_days"),
         Column("frequency_mean", "double", "Mean of frequency"),
         Column("monetary_mean_amount", "decimal(18,4)", "Mean of monetary_amount"),
-        Column("currency", "string", "ISO 4217 of the amounts"),
+        Column("currency", "string", "ISO 4217 of the amounts; null where nothing has a price", nullable=True),
         Column("model_version", "string", "Registered version that assigned it"),
     ),
     ("segment_id",),
     Check("shares_are_shares", f"customers_share {_SHARE} AND monetary_share {_SHARE}"),
     Check("not_empty", "n_customers >= 1"),
+    version=2,
 )
 
 ASSOCIATION_RULES = _slice(
