@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from affinity.core.vocabulary import Status
 from affinity.features.identities import known_before, of_customers
 from affinity.io.job import Challenger, DaysInFiles, Inputs, Kind, Outputs
+from affinity.io.landing import landed_days
 from affinity.io.plan import job_settings
 from affinity.io.publication import Publication
 from affinity.io.readings import live_files, of_files
@@ -151,18 +152,25 @@ class SliceWork(Work):
         return of_customers(rows, self._identities_at(as_of), as_of) if spec in OF_SUBJECTS else rows
 
     def _identities_at(self, as_of: date) -> DataFrame:
-        """silver.identities, or, where links were seen since, what those from before a date tell."""
+        """silver.identities, or, where links were seen since a date, what those from before it tell."""
         if as_of not in self._identities:
-            links = of_files(self.pinned(silver.LINKS), live_files(self.plan.manifest))
-            is_known = F.col("first_date") < F.lit(as_of)
-            by = self.job.identified_by
-            if by is None or by.resolve is None or links.where(~is_known).isEmpty():
-                self._identities[as_of] = self.pinned(silver.IDENTITIES)
-            else:
-                found = by.resolve(links.where(is_known), job_settings(self.platform.config, by))
-                written = self.platform.spark.read.parquet(str(self._in_files(found)))
-                self._identities[as_of] = written.withColumn("valid_to_date", F.lit(None).cast("date"))
+            self._identities[as_of] = self._resolved_at(as_of) or self.pinned(silver.IDENTITIES)
         return self._identities[as_of]
+
+    def _resolved_at(self, as_of: date) -> DataFrame | None:
+        """Whose ids are whose by the links of before a date; None where there are no others."""
+        by, landed = self.job.identified_by, landed_days(self.plan.manifest)
+        if by is None or by.resolve is None or (landed and max(landed) < as_of):
+            return None  # before the day has landed only clocks that go fast have a link of it
+        links, is_known = (
+            of_files(self.pinned(silver.LINKS), live_files(self.plan.manifest)),
+            F.col("first_date") < as_of,
+        )
+        if links.where(~is_known).isEmpty():
+            return None
+        found = by.resolve(links.where(is_known), job_settings(self.platform.config, by))
+        written = self.platform.spark.read.parquet(str(self._in_files(found)))
+        return written.withColumn("valid_to_date", F.lit(None).cast("date"))
 
     def _gate(
         self, challenger: Challenger | None, as_of: date, mlflow_id: str
