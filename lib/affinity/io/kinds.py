@@ -154,7 +154,8 @@ class SliceWork(Work):
     def _identities_at(self, as_of: date) -> DataFrame:
         """silver.identities, or, where links were seen since a date, what those from before it tell."""
         if as_of not in self._identities:
-            self._identities[as_of] = self._resolved_at(as_of) or self.pinned(silver.IDENTITIES)
+            found = self._resolved_at(as_of)
+            self._identities[as_of] = self.pinned(silver.IDENTITIES) if found is None else found
         return self._identities[as_of]
 
     def _resolved_at(self, as_of: date) -> DataFrame | None:
@@ -162,10 +163,8 @@ class SliceWork(Work):
         by, landed = self.job.identified_by, landed_days(self.plan.manifest)
         if by is None or by.resolve is None or (landed and max(landed) < as_of):
             return None  # before the day has landed only clocks that go fast have a link of it
-        links, is_known = (
-            of_files(self.pinned(silver.LINKS), live_files(self.plan.manifest)),
-            F.col("first_date") < as_of,
-        )
+        links = of_files(self.pinned(silver.LINKS), live_files(self.plan.manifest))
+        is_known = F.col("first_date") < F.lit(as_of)
         if links.where(~is_known).isEmpty():
             return None
         found = by.resolve(links.where(is_known), job_settings(self.platform.config, by))
