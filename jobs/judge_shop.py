@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -45,8 +45,7 @@ def judge_published(platform: "Platform", truth: Path) -> list[dict[str, object]
     frames, day = truth_frames(platform.spark, truth)
     key_file = str(platform.root.key_file)
     frames["subjects"] = subjects_of(frames["identities"], key_file)
-    rules = job_settings(platform.config, JOB)
-    assert isinstance(rules, IdentityRules)
+    rules = cast("IdentityRules", job_settings(platform.config, JOB))
     known, links = (published(platform, spec) for spec in (silver.IDENTITIES, silver.LINKS))
     tables = {**published_frames(platform, day), "identities": beside_naive(known, links, rules)}
     found = [asdict(finding) for finding in judged(tables, frames, customers_of(frames["identities"], key_file))]

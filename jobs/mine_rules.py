@@ -35,14 +35,13 @@ def transform(inputs: Inputs, settings: MineRules) -> Outputs:
     items = current_items(inputs[silver.ITEMS], as_of=inputs.cut)
     rules = fpgrowth.of_goods(fpgrowth.rules(model, n_baskets, settings), items).persist()
     counts = {"n_baskets": n_baskets, "n_itemsets": model.freqItemsets.count(), "n_rules": rules.count()}
-    release = (found, rules, model.freqItemsets)
     if not counts["n_rules"]:
-        for frame in release:
+        for frame in (found, rules, model.freqItemsets):
             frame.unpersist()
         raise NotYet("none of {n_itemsets} frequent itemsets of {n_baskets} baskets makes a rule".format(**counts))
-    metrics = {name: float(n) for name, n in counts.items()}
-    challenger = Challenger(models.RULES, "n_rules", metrics["n_rules"], baseline=1.0, pipeline=PipelineModel([model]))
-    return Outputs({gold.ASSOCIATION_RULES: rules}, challenger, metrics, release=release)
+    metrics, trained = {name: float(n) for name, n in counts.items()}, PipelineModel([model])
+    challenger = Challenger(models.RULES, "n_rules", metrics["n_rules"], baseline=1.0, pipeline=trained)
+    return Outputs({gold.ASSOCIATION_RULES: rules}, challenger, metrics, release=(found, rules, model.freqItemsets))
 
 
 JOB = Job(

@@ -45,10 +45,7 @@ JOB = Job(
     kind=Kind.TRAIN,
     doc="Probability of a purchase within the horizon, on a time split, beside recency alone and the base rate.",
     reads=(silver.SUBJECT_DAILY, silver.IDENTITIES),
-    may_read=(
-        silver.LINKS,
-        silver.ITEMS,
-    ),
+    may_read=(silver.ITEMS,),
     writes=(models.PROPENSITY,),
     settings=TrainPropensity,
     transform=transform,

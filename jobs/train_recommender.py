@@ -34,13 +34,8 @@ def transform(inputs: Inputs, settings: TrainRecommender) -> Outputs:
     relevant = unseen(interactions(events, items, as_of=inputs.cut, start=cut), before)
     metrics = als.evaluate(als.fit(before, settings), before, relevant, items, settings)
     final = als.fit(interactions(events, items, as_of=inputs.cut), settings)
-    challenger = Challenger(
-        models.RECOMMENDER,
-        metric_name="ndcg_difference_high",
-        metric=metrics["ndcg_difference_high"],
-        baseline=0.0,
-        frames={"items": final.item_factors, "customers": final.customer_factors},
-    )
+    factors, name = {"items": final.item_factors, "customers": final.customer_factors}, "ndcg_difference_high"
+    challenger = Challenger(models.RECOMMENDER, name, metrics[name], baseline=0.0, frames=factors)
     notes = {"better": als.better(metrics)}
     return Outputs(challenger=challenger, metrics=metrics, notes=notes, release=(items, before))
 
