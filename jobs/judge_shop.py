@@ -36,18 +36,16 @@ def judge_published(platform: "Platform", truth: Path) -> list[dict[str, object]
     """Compare at the date of the truth, note the result beside the reports, and give it."""
     from affinity.algorithms.identities import IdentityRules, beside_naive
     from affinity.io.plan import job_settings
-    from affinity.io.published import published, published_frames
+    from affinity.io.published import published_frames, published_identities
     from affinity.io.report import truth_file
     from affinity.jobs.clean_events import JOB
     from affinity.simulate.judge import customers_of, judged, subjects_of, truth_frames
-    from affinity.tables import silver
 
     frames, day = truth_frames(platform.spark, truth)
     key_file = str(platform.root.key_file)
     frames["subjects"] = subjects_of(frames["identities"], key_file)
     rules = cast("IdentityRules", job_settings(platform.config, JOB))
-    known, links = (published(platform, spec) for spec in (silver.IDENTITIES, silver.LINKS))
-    tables = {**published_frames(platform, day), "identities": beside_naive(known, links, rules)}
+    tables = {**published_frames(platform, day), "identities": beside_naive(*published_identities(platform), rules)}
     found = [asdict(finding) for finding in judged(tables, frames, customers_of(frames["identities"], key_file))]
     file = truth_file(platform.root, day)
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from datetime import date
 
+import pytest
 from deltalake import DeltaTable
 
 from affinity.core.errors import ExitCode
@@ -40,6 +41,21 @@ def test_a_file_that_is_moved_to_another_day_before_it_is_cleaned_is_found(shop:
 
     assert shop.read(silver.EVENTS).where("event_date = '2011-01-04'").count() == 3
     assert {row["path"]: row["n_accepted"] for row in shop.manifest()} == {"2011-01-09.csv": 3, "2011-01-05.csv": 2}
+
+
+@pytest.mark.parametrize(("came_as", "went_to", "n_kept"), [("06", "03", 2), ("03", "06", 1)])
+def test_of_equal_lines_that_counts_whose_file_is_now_of_the_earlier_date(
+    ingested: Shop, came_as: str, went_to: str, n_kept: int
+) -> None:
+    ingested.land(f"2011-01-{came_as}.csv", [line("2011-01-04"), line("2011-01-02")])
+    ingested.run("ingest_events")
+    (ingested.landing / f"2011-01-{came_as}.csv").rename(ingested.landing / f"2011-01-{went_to}.csv")
+
+    ingested.ingest()
+
+    counted = {row["path"]: (row["n_accepted"], row["n_duplicate"]) for row in ingested.manifest()}
+    first = {"2011-01-04.csv": (1 + 3 - n_kept, n_kept - 1), f"2011-01-{went_to}.csv": (n_kept, 2 - n_kept)}
+    assert counted == {**first, "2011-01-05.csv": (2, 0)}
 
 
 def test_equal_lines_of_two_files_are_one_event_and_counted_duplicates(shop: Shop) -> None:

@@ -18,6 +18,7 @@ _IDENTITIES = pa.schema(
         *((name, pa.bool_()) for name in ("is_shared", "is_capped")),
     ]
 )
+_HOLDING = _IDENTITIES.append(pa.field("valid_from_date", pa.date32())).append(pa.field("valid_to_date", pa.date32()))
 
 
 def news_of_few(told: DataFrame, known: KnownIds) -> tuple[DataFrame, int]:
@@ -35,8 +36,10 @@ def news_of_many(told: DataFrame, seen_again: DataFrame, known: DataFrame) -> tu
 def changed_by_few(fresh: DataFrame, known: KnownIds, rules: IdentityRules, day: date) -> DataFrame:
     """Rows of silver.identities that few new links add or end from a day on."""
     told = [Link(*row) for row in fresh.select(*Link._fields).collect()]
-    changed = pa.Table.from_pylist([row._asdict() for row in updated(told, known, rules)], _IDENTITIES)
-    holding = known.holding(changed["subject_key"].to_pylist()).drop_columns(["run_id"])
+    changes = updated(told, known, rules)
+    changed = pa.Table.from_pylist([change.row._asdict() for change in changes], _IDENTITIES)
+    held = [change.before._asdict() for change in changes if change.before]
+    holding = pa.Table.from_pylist(held, _HOLDING)
     spark = fresh.sparkSession
     return identities.dated(spark.createDataFrame(changed), spark.createDataFrame(holding), day)
 

@@ -3,7 +3,7 @@
 Links are only ever added: where some were removed, or the rules were changed, ``resolved`` takes all links anew.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import date
 from typing import NamedTuple, Protocol
@@ -12,8 +12,8 @@ from affinity.algorithms.identities import IdentityRules
 from affinity.features.known_ids import Identity, Link
 from affinity.privacy.tokens import customer_id_of
 
-SAMPLE = 1000
-"""How many links of a shared id are looked at before all of them are."""
+SAMPLE = 100
+"""How many links of an id are looked at before all of them are: most have fewer, a till's card has many more."""
 
 
 class Known(Protocol):
@@ -32,20 +32,33 @@ class Known(Protocol):
         """Those of the keys that were seen with an id of one of the kinds."""
 
 
-def updated(fresh: Iterable[Link], known: Known, rules: IdentityRules) -> list[Identity]:
-    """List the rows of ``resolved`` that are new, or differ from the current ones, when ``fresh`` links arrived.
+class Change(NamedTuple):
+    """A row of ``resolved`` and the one that held before; None where the id is new."""
+
+    row: Identity
+    before: Identity | None
+
+
+def updated(fresh: Iterable[Link], known: Known, rules: IdentityRules) -> list[Change]:
+    """List the rows of ``resolved`` that are new, or differ from those that held, when ``fresh`` links arrived.
 
     ``fresh`` come in any direction; what is ``known`` are the links before and the rows of ``resolved`` for them, by
-    the same rules. Looks up some twenty times at most, however many links there are; what it keeps grows with the links
-    of the persons concerned.
+    the same rules. Looks up three times for most links, and some twenty times at most; what it keeps grows with the
+    links of the persons concerned.
     """
     graph = _Graph(fresh, known, rules)
+    graph.glance(graph.with_those_of_their_customers(graph.fresh))
     anchors = graph.anchors_of(key for key in graph.fresh if graph.is_anchor(key))
     others = graph.groups_of(_seeds(graph))
     graph.look_at(anchors)
     suspects = others | {key for anchor in anchors for key in graph.around(anchor) if not graph.is_anchor(key)}
     again = anchors | (suspects - _still_shared(suspects, anchors, graph))
-    return [row for row in _resolved(again, graph) if row != graph.row(row.subject_key)]
+    changes = (Change(row, graph.row(row.subject_key)) for row in _resolved(again, graph))
+    return [change for change in changes if not _is_as_before(change)]
+
+
+def _is_as_before(change: Change) -> bool:
+    return change.before is not None and change.before._replace(valid_from_date=None) == change.row
 
 
 class _Graph:
@@ -58,7 +71,8 @@ class _Graph:
         self._kinds: dict[str, str] = {}
         self._rows: dict[str, Identity | None] = {}
         self._members: dict[str, list[Identity]] = {}
-        self._around: dict[str, dict[str, date]] = {}
+        self._before: dict[str, dict[str, date]] = {}
+        self._have_more: set[str] = set()
         self._met: dict[str, bool] = {}
         for one, one_kind, other, other_kind, first_date in fresh:
             self._kinds |= {one: one_kind, other: other_kind}
@@ -84,46 +98,64 @@ class _Graph:
             self._take(self._known.identities_of(missing))
             self._rows |= dict.fromkeys(key for key in missing if key not in self._rows)
 
+    def glance(self, keys: Iterable[str]) -> None:
+        """Come to know links of these ids: all, or ``SAMPLE`` and more of one that may have more."""
+        if missing := {key for key in keys if key not in self._before}:
+            n_seen = self._see(missing, most=SAMPLE)
+            self._have_more |= {key for key in missing if n_seen[key] >= SAMPLE}
+            shown = {key: any(map(self.is_anchor, self._before[key])) for key in missing}
+            self._met |= {key: is_met for key, is_met in shown.items() if is_met or key not in self._have_more}
+
     def look_at(self, keys: Iterable[str]) -> None:
-        """Come to know the links of these ids."""
-        if missing := {key for key in keys if key not in self._around}:
-            self._around |= {key: dict(self.fresh.get(key, {})) for key in missing}
-            for key, _, other, kind, first_date in self._known.links_of(missing):
-                self._kinds[other] = kind
-                _note(self._around[key], other, first_date)
+        """Come to know all links of these ids."""
+        asked = set(keys)
+        self.glance(asked)
+        if missing := asked & self._have_more:
+            self._see(missing)
+            self._have_more -= missing
+
+    def _see(self, keys: Collection[str], *, most: int | None = None) -> Counter[str]:
+        n_seen = Counter[str]()
+        self._before |= {key: {} for key in keys}
+        for key, _, other, kind, first_date in self._known.links_of(keys, most=most):
+            n_seen[key] += 1
+            self._kinds[other] = kind
+            _note(self._before[key], other, first_date)
+        return n_seen
 
     def around(self, key: str) -> Mapping[str, date]:
-        """The ids that an id was seen with, and when first; one that was looked at."""
-        return self._around[key]
+        """The ids that an id was seen with, and when first: of one that was glanced at, or looked at."""
+        seen = dict(self._before[key])
+        for other, first_date in self.fresh.get(key, {}).items():
+            _note(seen, other, first_date)
+        return seen
 
     def are_met(self, keys: Iterable[str]) -> set[str]:
         """Those of the ids, of which none is an anchor, that were ever seen with one."""
         asked = set(keys)
-        if missing := {key for key in asked if key not in self._met}:
-            found = self._known.met(missing, self.rules.anchor_kinds)
-            self._met |= {key: key in found or self.is_met_now(key) for key in missing}
-        return {key for key in asked if self._met[key]}
+        now = {key for key in asked if self.is_met_now(key)}
+        return now | self.met_before(asked - now)
 
     def is_met_now(self, key: str) -> bool:
         """Whether a fresh link shows an id with an anchor."""
         return any(self.is_anchor(other) for other in self.fresh.get(key, ()))
 
-    def met_before(self, keys: Collection[str]) -> Collection[str]:
-        """Those of the ids that were seen with an anchor before."""
-        return self._known.met(keys, self.rules.anchor_kinds) if keys else ()
+    def met_before(self, keys: Collection[str]) -> set[str]:
+        """Those of the ids, of which none is an anchor, that were seen with one before."""
+        if missing := {key for key in keys if key not in self._met}:
+            found = self._known.met(missing, self.rules.anchor_kinds)
+            self._met |= {key: key in found for key in missing}
+        return {key for key in keys if self._met[key]}
 
-    def sampled(self, keys: Collection[str]) -> dict[str, dict[str, date]]:
-        """Some of the ids that each was seen with."""
-        found = {key: dict(self.fresh.get(key, {})) for key in keys}
-        for key, _, other, kind, first_date in self._known.links_of(keys, most=SAMPLE) if keys else ():
-            self._kinds[other] = kind
-            _note(found[key], other, first_date)
-        return found
+    def with_those_of_their_customers(self, keys: Iterable[str]) -> set[str]:
+        """These ids, and all others of the same customers."""
+        asked = set(keys)
+        self.look_up(asked)
+        return asked | {row.subject_key for row in self._of_customers(asked)}
 
     def anchors_of(self, keys: Iterable[str]) -> set[str]:
         """Anchors with all those of the same customer. One that was capped stays so, and is left out."""
         named = set(keys)
-        self.look_up(self.fresh)
         mine = {key for key in named if not ((row := self.row(key)) and row.is_capped)}
         return mine | {row.subject_key for row in self._of_customers(mine) if self.is_anchor(row.subject_key)}
 
@@ -168,9 +200,10 @@ def _seeds(graph: _Graph) -> set[str]:
     graph.look_up(changed)
     shared = {key for key in changed if (row := graph.row(key)) and row.is_shared}
     crowded = shared - graph.are_met(shared)
-    still = _still_crowded(crowded, graph.sampled(crowded), graph)
+    graph.glance(crowded)
+    still = _still_crowded(crowded, graph)
     graph.look_at(crowded - still)
-    still |= _still_crowded(crowded - still, {key: graph.around(key) for key in crowded - still}, graph)
+    still |= _still_crowded(crowded - still, graph)
     loosened = {key for one in crowded - still for key in _unowned(one, graph.around(one), graph)}
     return (changed - still) | (loosened - graph.are_met(loosened))
 
@@ -179,9 +212,9 @@ def _unowned(key: str, around: Iterable[str], graph: _Graph) -> set[str]:
     return {other for other in around if other != key and not graph.is_anchor(other)}
 
 
-def _still_crowded(crowded: Collection[str], around: Mapping[str, Iterable[str]], graph: _Graph) -> set[str]:
-    """Those with more than ``max_degree`` neighbours that were never seen with an anchor."""
-    neighbours = {key: _unowned(key, around[key], graph) for key in crowded}
+def _still_crowded(crowded: Collection[str], graph: _Graph) -> set[str]:
+    """Those with more than ``max_degree`` neighbours that were never seen with an anchor, as far as they are known."""
+    neighbours = {key: _unowned(key, graph.around(key), graph) for key in crowded}
     met = graph.are_met(other for found in neighbours.values() for other in found)
     return {key for key, found in neighbours.items() if len(found - met) > graph.rules.max_degree}
 
@@ -192,10 +225,10 @@ def _still_shared(suspects: Collection[str], anchors: Collection[str], graph: _G
     A till's card is not looked at each day; only where some of its links do not show it, all are looked at later.
     """
     graph.look_up(suspects)
-    shared = {key for key in suspects if (row := graph.row(key)) and row.is_shared}
+    shared = graph.are_met({key for key in suspects if (row := graph.row(key)) and row.is_shared})
+    graph.glance(shared)
     met = {
-        key: {other for other in found if graph.is_anchor(other) and other not in anchors}
-        for key, found in graph.sampled(graph.are_met(shared)).items()
+        key: {other for other in graph.around(key) if graph.is_anchor(other) and other not in anchors} for key in shared
     }
     graph.look_up(other for found in met.values() for other in found)
     people = {key: {row.customer_id for other in found if (row := graph.row(other))} for key, found in met.items()}

@@ -33,7 +33,7 @@ class Link(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """Whose an id is: a row of silver.identities that holds."""
+    """Whose an id is: a row of silver.identities that holds, or, without ``valid_from_date``, is found out now."""
 
     subject_key: str
     subject_kind: str
@@ -42,6 +42,7 @@ class Identity(NamedTuple):
     linked_date: date | None
     is_shared: bool
     is_capped: bool
+    valid_from_date: date | None = None
 
 
 @dataclass(frozen=True)
@@ -76,15 +77,11 @@ class KnownIds:
 
     def identities_of(self, keys: Collection[str]) -> list[Identity]:
         """Whose these ids are."""
-        return _all(Identity, self._held(Identity._fields, "subject_key", keys))
+        return self._held("subject_key", keys)
 
     def members_of(self, customers: Collection[str]) -> list[Identity]:
         """All ids of these customers."""
-        return _all(Identity, self._held(Identity._fields, "customer_id", customers))
-
-    def holding(self, keys: Collection[str]) -> pa.Table:
-        """The rows of silver.identities that hold of these ids."""
-        return self._held(silver.IDENTITIES.column_names, "subject_key", keys)
+        return self._held("customer_id", customers)
 
     def links_of(self, keys: Collection[str], *, most: int | None = None) -> list[Link]:
         """The links of these ids, which come first in them; of each at least ``most``, if there are."""
@@ -116,15 +113,26 @@ class KnownIds:
                 seen.setdefault((one, other), number)
         return rows.take(pa.array(seen.values(), pa.int64()))
 
-    def _held(self, names: Sequence[str], by: str, values: Collection[str]) -> pa.Table:
+    def _held(self, by: str, values: Collection[str]) -> list[Identity]:
         those = f"FROM {KEPT} WHERE {by} IN {_listed(by, values, self.scratch)}"
-        return self.identities(f"SELECT {', '.join(names)} {those}", _types(names))
+        found = self.identities(f"SELECT {', '.join(Identity._fields)} {those}", _types(Identity._fields))
+        return _all(Identity, found)
 
     def _sides(self, keys: Collection[str]) -> str:
-        """The links of these ids, from either end."""
+        """The links of these ids, from either end; the links are read once."""
         asked = _listed("key", keys, self.scratch)
-        there, back = (f"SELECT {', '.join(names)} FROM {KEPT} WHERE" for names in (Link._fields, _BACK))
-        return f"{there} subject_key IN {asked} UNION ALL {back} other_key IN {asked} AND other_key <> subject_key"
+        there, back = (
+            "{" + ", ".join(f"'{name}': {of}" for name, of in zip(Link._fields, names, strict=True)) + "}"
+            for names in (Link._fields, _BACK)
+        )
+        return f"""
+            SELECT unnest(
+                CASE WHEN NOT is_back THEN [{there}] WHEN NOT is_there OR subject_key = other_key THEN [{back}]
+                ELSE [{there}, {back}] END, recursive := true)
+            FROM (
+                SELECT *, subject_key IN {asked} AS is_there, other_key IN {asked} AS is_back
+                FROM {KEPT} WHERE is_there OR is_back
+            )"""
 
 
 def _listed(name: str, values: Collection[str], scratch: Path) -> str:

@@ -16,7 +16,6 @@ from affinity.io.plan import Request, check_as_of, job_settings, make_plan
 from affinity.io.platform import Platform
 from affinity.io.releases import Releases
 from affinity.io.runner import Result, run_job
-from affinity.tables import ops
 from affinity.tables.spec import ModelSpec
 
 STOPPING = (Status.FAILED,)
@@ -42,8 +41,7 @@ def check_dates(store: OpsStore, landed: Sequence[date], dates: Sequence[date]) 
     Raises:
         BadInput: a date lies before the data or beyond the last complete landed day.
     """
-    version = Releases.of(store).version(ops.FILES)
-    known = [] if version is None else landed_days(store.read(ops.FILES, version))
+    known = landed_days(Releases.of(store).manifest(store))
     for day in dates if landed or known else ():
         check_as_of(day, [*landed, *known])
 

@@ -115,9 +115,7 @@ def make_plan(platform: Platform, job: Job, request: Request) -> Plan:
     """
     settings = job_settings(platform.config, job)
     releases = Releases.of(platform.ops)
-    version = releases.version(ops.FILES)
-    manifest = [] if version is None else platform.ops.read(ops.FILES, version)
-    question = _Question(platform, job, request, settings, releases, manifest)
+    question = _Question(platform, job, request, settings, releases, releases.manifest(platform.ops))
     planners = {
         Kind.INGEST: _plan_ingest,
         Kind.REPLAY: _plan_replay,

@@ -7,9 +7,10 @@ from pyspark.sql import functions as F
 
 from affinity.core.errors import BadInput
 from affinity.io.platform import Platform
+from affinity.io.readings import live_files, of_files
 from affinity.io.releases import Releases
+from affinity.tables import silver
 from affinity.tables.catalog import TABLES
-from affinity.tables.spec import TableSpec
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -33,6 +34,8 @@ def published_frames(platform: Platform, as_of: date) -> "dict[str, DataFrame]":
     }
 
 
-def published(platform: Platform, spec: TableSpec) -> "DataFrame":
-    """All rows of a table as released."""
-    return platform.store.read(spec, Releases.of(platform.ops).version(spec))
+def published_identities(platform: Platform) -> "tuple[DataFrame, DataFrame]":
+    """silver.identities, and the rows of silver.links whose witness counts, as released together."""
+    releases = Releases.of(platform.ops)
+    known, links = (platform.store.read(spec, releases.version(spec)) for spec in (silver.IDENTITIES, silver.LINKS))
+    return known, of_files(links, live_files(releases.manifest(platform.ops)))

@@ -50,6 +50,11 @@ class Releases:
         """The Delta version to read; null where nothing was released yet."""
         return self._versions.get(spec.full_name)
 
+    def manifest(self, store: OpsStore) -> list[Row]:
+        """The released rows of ops.files."""
+        version = self.version(ops.FILES)
+        return [] if version is None else store.read(ops.FILES, version)
+
     def slices(self, spec: TableSpec | ModelSpec) -> dict[date | None, Release]:
         """The released slices."""
         return self._slices.get(spec.full_name, {})
