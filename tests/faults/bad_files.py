@@ -160,6 +160,10 @@ def odd_values() -> list[BadFile]:
 ODD_IDS = ["10\x0012", "🫖🫖", "x" * 4096, "10 012 345"]
 
 
+CLOCKED = "seen by wrong clocks"
+"""The item at which one person looks twice within an hour by a right clock, and often by wrong ones."""
+
+
 def clocks() -> list[BadFile]:
     """Clocks that are wrong, of another unit, or say no zone; the nominal date of the files is ``DAY``."""
     told = {
@@ -177,10 +181,13 @@ def clocks() -> list[BadFile]:
         "1759735953": NO_TIME,
         "": NO_TIME,
     }
+    visits = {f"{DAY}T09:00:00Z": GOOD, f"{DAY}T09:20:00Z": GOOD, f"{DAY}T10:15:00Z": GOOD}
+    visits |= {ts: fate for ts, fate in told.items() if fate != GOOD}
     epochs = {1759735953: GOOD, 1759735953_000: FUTURE, 1759735953_000_000: FUTURE, 0: LATE, -1: LATE}
     gap = [(till(LocalTime=f"30/03/2025 0{hour}:30:00"), GOOD) for hour in (0, 1, 2)]
     return [
         log("web", "clocks", [(web(ts=ts), fate) for ts, fate in told.items()]),
+        log("web", "visits", [(web(ts=ts, account="20000001", item=CLOCKED), fate) for ts, fate in visits.items()]),
         log("app", "clocks", [(app(epoch), fate) for epoch, fate in epochs.items()]),
         log("tills", "clocks", [*good(till, 1), (till(LocalTime=f"{DAY}T09:00:00"), NO_TIME)]),
         log("tills", "gap", gap, day="2025-03-30", n_bad=1),

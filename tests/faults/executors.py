@@ -1,7 +1,8 @@
 """A driver with two executors, of which some are hurt while it cleans: ``executors.py FOLDER FAULT``.
 
-A fault strikes in a task: where lines are read (``map``), where those with one id meet (``compare``), where it is found
-out whose ids are whose (``resolve``), or where days are written (``write``), of which some files are there by then.
+A fault strikes in a task: where lines are read (``map``), where those with one id meet (``compare``), where it is
+looked up (``look``) or found out of all (``resolve``) whose ids are whose, or where days are written (``write``), of
+which some files are there by then.
 What was done to whom is noted in files below FOLDER/injected, one each, so that a fault strikes as often as it should
 and no more. At the end a line of JSON says how the run ended, and what Spark counted.
 """
@@ -23,7 +24,7 @@ from pyspark import TaskContext, cloudpickle
 from pyspark.sql import DataFrame
 
 from affinity.algorithms import identity_changes
-from affinity.features import cleaning
+from affinity.features import cleaning, grouped
 from affinity.io import sorting
 from affinity.io.config import load_config
 from affinity.io.job import find
@@ -110,6 +111,7 @@ FAULTS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "none": ("map", lambda folder: None),
     "one_killed_reading": ("map", partial(_kill, n=1)),
     "one_killed_comparing": ("compare", partial(_kill, n=1)),
+    "one_killed_looking_up": ("look", partial(_kill, n=1)),
     "one_killed_resolving": ("resolve", partial(_kill, n=1)),
     "one_killed_writing": ("write", partial(_kill, n=1)),
     "both_killed": ("write", partial(_kill, n=2)),
@@ -123,6 +125,7 @@ FAULTS: dict[str, tuple[str, Callable[[Path], None]]] = {
 _STEPS: dict[str, tuple[ModuleType, str]] = {
     "map": (sorting, "cut"),
     "compare": (cleaning, "in_blocks"),
+    "look": (grouped, "mapped"),
     "resolve": (identity_changes, "resolved"),
     "write": (sorting, "by_days"),
 }
@@ -149,6 +152,8 @@ def main() -> None:
     where, strike = FAULTS[fault]
     platform = Platform.open(config.model_copy(update={"spark": config.spark.model_copy(update={"conf": conf})}))
     _injected(*_STEPS[where], strike, folder / "injected")
+    if where == "look":
+        grouped._TASK_BYTES = 1  # by tasks, however small the tables
     result = run_job(platform, find("clean_events", JOBS), Request())
     store = platform.spark.sparkContext._jsc.sc().statusStore()
     platform.spark.sparkContext._jsc.sc().listenerBus().waitUntilEmpty()

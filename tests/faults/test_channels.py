@@ -164,6 +164,18 @@ def test_an_id_that_comes_again_with_another_time_is_one_event_whatever_days_are
     assert {row[0]: row[1] for row in counted} == {"accepted": 5, "duplicate": 1}
 
 
+def test_links_go_with_the_file_that_tells_of_them_and_come_again_with_it(shop: Shop) -> None:
+    def n_joined(*cookies: str) -> int:
+        """How many ids are another's, as a file of one account with these cookies tells."""
+        lines = [{**WEB, "id": f"w{number}", "cookie": cookie} for number, cookie in enumerate(cookies)]
+        jsonl(shop, f"web/{DAY}/web-{DAY}T07.jsonl", *lines)
+        for job in ("ingest_events", "clean_events"):
+            assert run(shop, job, "shop_web").status is Status.DONE
+        return shop.read(silver.IDENTITIES).where("valid_to_date IS NULL AND customer_id <> subject_id").count()
+
+    assert [n_joined("one", "two"), n_joined("one"), n_joined("one", "two")] == [2, 1, 2]
+
+
 def test_who_is_met_later_changes_nobody_of_before(shop: Shop) -> None:
     order = {**ORDER, "kind": "order", "quantity": 1, "unit_price": Decimal("2.50"), "card": None}
     others = {**order, "line_id": "o2", "order_id": "O2", "account": "10012346"}

@@ -43,8 +43,8 @@ def test_a_file_that_is_moved_to_another_day_before_it_is_cleaned_is_found(shop:
     assert {row["path"]: row["n_accepted"] for row in shop.manifest()} == {"2011-01-09.csv": 3, "2011-01-05.csv": 2}
 
 
-@pytest.mark.parametrize(("came_as", "went_to", "n_kept"), [("06", "03", 2), ("03", "06", 1)])
-def test_of_equal_lines_that_counts_whose_file_is_now_of_the_earlier_date(
+@pytest.mark.parametrize(("came_as", "went_to", "n_kept"), [("03", "06", 2), ("06", "03", 1)])
+def test_of_equal_lines_that_counts_whose_file_came_by_the_earlier_date(
     ingested: Shop, came_as: str, went_to: str, n_kept: int
 ) -> None:
     ingested.land(f"2011-01-{came_as}.csv", [line("2011-01-04"), line("2011-01-02")])

@@ -23,7 +23,7 @@ from affinity.io.runner import run_job
 from affinity.jobs.catalog import JOBS
 from affinity.tables import ops, silver
 from tests.faults.conftest import REPOSITORY, environment
-from tests.simulate.making import make, tiny
+from tests.simulate.making import FAULTY, make, tiny
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 WRITTEN = (silver.EVENTS, silver.QUARANTINE, silver.SUBJECT_DAILY, silver.LINKS, silver.IDENTITIES, ops.DISPOSITIONS)
@@ -44,24 +44,38 @@ class Ended(NamedTuple):
 
 @pytest.fixture(scope="module")
 def landed(spark, tmp_path_factory) -> Path:
-    """A root with ten days of a small shop in bronze."""
+    """Two roots with ten days of a small shop in bronze: ``first``, and ``night``, where nine of them are clean."""
     folder = tmp_path_factory.mktemp("landed")
-    shop = make(tiny(days=10), folder / "shop")
+    config = tiny(days=10, faults={**FAULTY, "file_corrected": 0})  # else all links are resolved anew at night
+    first, night = (_root(spark, folder / name) for name in ("first", "night"))
+    landing = make(config, folder / "shop", 0, 9).landing
+    _take_in(night, landing)
+    assert run_job(night, find("clean_events", JOBS), Request()).status is Status.DONE
+    make(config, folder / "shop", 9, 10)
+    _take_in(night, landing)
+    _take_in(first, landing)
+    return folder
+
+
+def _root(spark, folder: Path) -> Platform:
+    folder.mkdir()
     (folder / "key").write_text("5e" * 32)
-    platform = Platform.open(load_config(overrides=overrides(folder)), session=spark)
+    return Platform.open(load_config(overrides=overrides(folder)), session=spark)
+
+
+def _take_in(platform: Platform, landing: Path) -> None:
     jobs = [("ingest_events", source) for source in ("shop_web", "shop_app", "shop_tills", "shop_orders")]
     for name, source in [*jobs, ("ingest_customers", "shop_crm")]:
-        assert run_job(platform, find(name, JOBS), Request(None, (source,), shop.landing)).status is Status.DONE
-    return folder
+        assert run_job(platform, find(name, JOBS), Request(None, (source,), landing)).status is Status.DONE
 
 
 @pytest.fixture(scope="module")
 def run(landed, tmp_path_factory):
-    """Clean a copy of the root with a fault."""
+    """Clean a copy of a root with a fault."""
 
-    def with_fault(fault: str) -> Ended:
+    def with_fault(fault: str, root: str = "first") -> Ended:
         folder = tmp_path_factory.mktemp(fault)
-        shutil.copytree(landed, folder, dirs_exist_ok=True)
+        shutil.copytree(landed / root, folder, dirs_exist_ok=True)
         command = [sys.executable, "-m", "tests.faults.executors", str(folder), fault]
         done = subprocess.run(
             command, cwd=REPOSITORY, env=environment(), capture_output=True, text=True, timeout=300, check=False
@@ -77,8 +91,18 @@ def run(landed, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def expected(run) -> Ended:
-    """Without a fault."""
-    ended = run("none")
+    """All days at once, without a fault."""
+    return _without_fault(run, "first")
+
+
+@pytest.fixture(scope="module")
+def expected_of_night(run) -> Ended:
+    """The tenth day after the others, without a fault."""
+    return _without_fault(run, "night")
+
+
+def _without_fault(run, root: str) -> Ended:
+    ended = run("none", root)
     assert ended.said["status"] == Status.DONE
     assert (ended.said["n_failed_tasks"], ended.said["n_executors"], ended.marks) == (0, 2, set())
     assert not any(text is None or text.startswith("0-") for text in ended.digests.values()), (
@@ -116,6 +140,14 @@ def test_executors_that_are_killed_cost_tasks_and_no_row(run, expected, fault, m
     assert ended.said["n_failed_tasks"] > 0
     assert ended.said["n_executors"] == n_executors
     assert ended.digests == expected.digests
+
+
+@pytest.mark.parametrize("step", ["reading", "looking_up", "comparing", "writing"])
+def test_an_executor_that_is_killed_at_night_costs_tasks_and_no_row(run, expected_of_night, step) -> None:
+    ended = run(f"one_killed_{step}", "night")
+    assert (ended.said["status"], ended.marks, ended.said["n_executors"]) == (Status.DONE, {"killed-0"}, 3)
+    assert ended.said["n_failed_tasks"] > 0
+    assert ended.digests == expected_of_night.digests
 
 
 def test_a_task_that_raises_three_times_is_done_the_fourth_time(run, expected) -> None:

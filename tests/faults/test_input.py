@@ -117,6 +117,14 @@ def test_every_line_is_in_bronze_and_in_one_of_silver_and_quarantine(shop: Shop,
     assert why == {reason: n for reason, n in planted.items() if reason != bad_files.GOOD}
 
 
+def test_wrong_clocks_leave_the_sessions_of_a_person_as_they_are(shop: Shop) -> None:
+    subjects = shop.read(silver.EVENTS).where(F.col("item_id") == bad_files.CLOCKED).select("subject_id").distinct()
+    days = shop.read(silver.SUBJECT_DAILY).join(subjects, on="subject_id")
+    times = (f"transform(session_{end}, at -> date_format(at, 'HH:mm'))" for end in ("starts", "ends"))
+    (day,) = days.selectExpr("string(event_date)", "n_views", *times).collect()
+    assert tuple(day) == (DAY, 3, ["09:00", "10:15"], ["09:20", "10:15"])
+
+
 def test_a_run_tells_of_files_that_are_refused_and_that_wait(results: dict[str, Result], shop: Shop) -> None:
     n_refused = Counter(file.path.split("/")[0] for file in REFUSED)
     for channel in SOURCES:

@@ -12,8 +12,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from affinity.algorithms import identity_changes
+from affinity.algorithms.identity_updates import Change
 from affinity.core.vocabulary import Status
-from affinity.features.known_ids import Identity
 from affinity.io.ask import ask
 from affinity.io.config import load_config
 from affinity.io.digest import digest, spark_digest
@@ -63,8 +63,8 @@ PUBLISHED: list[tuple[str, str]] = []
 """Slices of features, and their digest on the night that published them."""
 
 
-def _noted(updated: Callable[..., list[Identity]]) -> Callable[..., list[Identity]]:
-    def note(*arguments: Any) -> list[Identity]:
+def _noted(updated: Callable[..., list[Change]]) -> Callable[..., list[Change]]:
+    def note(*arguments: Any) -> list[Change]:
         changed = updated(*arguments)
         N_CHANGED.append(len(changed))
         return changed

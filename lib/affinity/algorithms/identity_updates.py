@@ -47,7 +47,7 @@ def updated(fresh: Iterable[Link], known: Known, rules: IdentityRules) -> list[C
     links of the persons concerned.
     """
     graph = _Graph(fresh, known, rules)
-    graph.glance(graph.with_those_of_their_customers(graph.fresh))
+    graph.glance(graph.concerned())
     anchors = graph.anchors_of(key for key in graph.fresh if graph.is_anchor(key))
     others = graph.groups_of(_seeds(graph))
     graph.look_at(anchors)
@@ -58,7 +58,7 @@ def updated(fresh: Iterable[Link], known: Known, rules: IdentityRules) -> list[C
 
 
 def _is_as_before(change: Change) -> bool:
-    return change.before is not None and change.before._replace(valid_from_date=None) == change.row
+    return change.before is not None and change.before[:-1] == change.row[:-1]  # all but since when
 
 
 class _Graph:
@@ -124,7 +124,12 @@ class _Graph:
         return n_seen
 
     def around(self, key: str) -> Mapping[str, date]:
-        """The ids that an id was seen with, and when first: of one that was glanced at, or looked at."""
+        """All ids that an id was seen with, and when first; one that was looked at."""
+        assert key not in self._have_more
+        return self.some_around(key)
+
+    def some_around(self, key: str) -> Mapping[str, date]:
+        """``around`` of one that was glanced at: ``SAMPLE`` and more, or all."""
         seen = dict(self._before[key])
         for other, first_date in self.fresh.get(key, {}).items():
             _note(seen, other, first_date)
@@ -147,11 +152,12 @@ class _Graph:
             self._met |= {key: key in found for key in missing}
         return {key for key in keys if self._met[key]}
 
-    def with_those_of_their_customers(self, keys: Iterable[str]) -> set[str]:
-        """These ids, and all others of the same customers."""
-        asked = set(keys)
-        self.look_up(asked)
-        return asked | {row.subject_key for row in self._of_customers(asked)}
+    def concerned(self) -> set[str]:
+        """The ids of fresh links, with all others of a person whose anchor is among them, and of groups without one."""
+        members = self._of_customers(self.fresh)
+        anchors = {key for key in self.fresh if self.is_anchor(key)}
+        mine = {row.customer_id for key in anchors if (row := self.row(key))}
+        return self.groups_of(self.fresh) | {row.subject_key for row in members if row.customer_id in mine}
 
     def anchors_of(self, keys: Iterable[str]) -> set[str]:
         """Anchors with all those of the same customer. One that was capped stays so, and is left out."""
@@ -161,12 +167,12 @@ class _Graph:
 
     def groups_of(self, seeds: Collection[str]) -> set[str]:
         """Ids with all members of their groups, as far as these have no anchor."""
-        self.look_up(seeds)
         members = self._of_customers(seeds)
         owned = {row.customer_id for row in members if self.is_anchor(row.subject_key)}
         return {*seeds, *(row.subject_key for row in members if row.customer_id not in owned)}
 
-    def _of_customers(self, keys: Iterable[str]) -> list[Identity]:
+    def _of_customers(self, keys: Collection[str]) -> list[Identity]:
+        self.look_up(keys)
         customers = {row.customer_id for key in keys if (row := self._rows[key])}
         if missing := {customer for customer in customers if customer not in self._members}:
             self._members |= {customer: [] for customer in missing}
@@ -214,7 +220,7 @@ def _unowned(key: str, around: Iterable[str], graph: _Graph) -> set[str]:
 
 def _still_crowded(crowded: Collection[str], graph: _Graph) -> set[str]:
     """Those with more than ``max_degree`` neighbours that were never seen with an anchor, as far as they are known."""
-    neighbours = {key: _unowned(key, graph.around(key), graph) for key in crowded}
+    neighbours = {key: _unowned(key, graph.some_around(key), graph) for key in crowded}
     met = graph.are_met(other for found in neighbours.values() for other in found)
     return {key for key, found in neighbours.items() if len(found - met) > graph.rules.max_degree}
 
@@ -228,7 +234,8 @@ def _still_shared(suspects: Collection[str], anchors: Collection[str], graph: _G
     shared = graph.are_met({key for key in suspects if (row := graph.row(key)) and row.is_shared})
     graph.glance(shared)
     met = {
-        key: {other for other in graph.around(key) if graph.is_anchor(other) and other not in anchors} for key in shared
+        key: {other for other in graph.some_around(key) if graph.is_anchor(other) and other not in anchors}
+        for key in shared
     }
     graph.look_up(other for found in met.values() for other in found)
     people = {key: {row.customer_id for other in found if (row := graph.row(other))} for key, found in met.items()}

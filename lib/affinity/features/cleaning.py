@@ -70,33 +70,27 @@ class Rivals:
         """The columns by which they compete."""
         is_meant = f"disposition = '{Disposition.DUPLICATE}'" if self.are_duplicates else "true"
         if self.anew:
-            listed = ", ".join(map(_literal, self.anew))
+            listed = ", ".join(f"DATE '{day}'" for day in self.anew)
             is_meant += f" AND event_date NOT IN ({listed})"
         named = ", ".join(_COMPETING)
         return f"SELECT {named} FROM {ARRIVED} JOIN {parquet(self.dates)} USING (file_id) WHERE {is_meant}"
 
 
 def duplicates(
-    lines: Rows,
-    rivals: Sequence[Rivals],
-    scratch: Path,
-    *,
-    n_lines: int,
-    dates: Mapping[str, date | None] | None = None,
+    lines: Rows, rivals: Sequence[Rivals], scratch: Path, *, n_lines: int, file_ids: Collection[str] | None = None
 ) -> DataFrame:
     """Which lines repeat an event: rows of bronze.events → ``source, file_id, line_no`` of those that do.
 
     Of lines with one id whose days are at most a week apart, and that their source takes, the first counts: of the
     file with the earliest nominal date (files without one come last), then with the lesser digest, the first line of
-    it. ``rivals`` compete, and are not among those that come out. With ``dates`` only lines of these files are meant,
-    and theirs is the date that is given: a file may have been moved since its lines were read.
+    it. ``rivals`` compete, and are not among those that come out. With ``file_ids`` only lines of these are meant.
 
     Lines that are compared have a digest of their id in ``scratch``, where tasks find it: of few lines all of them;
     else those whose digest comes twice, and of all others no more than the digests crosses the network.
     """
     if isinstance(lines, DataFrame):
         lines = lines.select("rejection", *_COMPETING)
-    ways = [(lines, _competing(dates)), *((each.rows, each.statement) for each in rivals)]
+    ways = [(lines, _competing(file_ids)), *((each.rows, each.statement) for each in rivals)]
     are_few = n_lines <= _FEW_LINES
     n_groups = 1 + n_lines // (_GROUP_LINES if are_few else _GROUP_DIGESTS)
     of_digests = max(n_groups, _LEAST_GROUPS) if rivals else n_groups
@@ -128,20 +122,11 @@ def _group(digest: str, n_groups: int) -> str:
     return f"({digest} % {n_groups})::INTEGER AS {GROUP}"
 
 
-def _competing(dates: Mapping[str, date | None] | None) -> str:
+def _competing(file_ids: Collection[str] | None) -> str:
     """The lines that their source takes."""
     columns = {**dict.fromkeys(_COMPETING), "event_date": DATED}
     named = ", ".join(f"{value or name} AS {name}" for name, value in columns.items())
-    rows = f"SELECT {named} FROM {ARRIVED} WHERE rejection IS NULL"
-    if dates is None:
-        return rows
-    values = ", ".join(f"('{file_id}', {_literal(day)})" for file_id, day in sorted(dates.items()))
-    known = f"(VALUES {values}) AS known(file_id, known_date)"
-    return f"SELECT * EXCLUDE (known_date) REPLACE (known_date AS file_date) FROM ({rows}) JOIN {known} USING (file_id)"
-
-
-def _literal(day: date | None) -> str:
-    return f"DATE '{day}'" if day else "NULL::DATE"
+    return f"SELECT {named} FROM {ARRIVED} WHERE rejection IS NULL AND {is_of_files(file_ids)}"
 
 
 def counted_by_day(lines: Files, file_ids: Collection[str] | None = None) -> Mapping[date, int]:

@@ -39,14 +39,13 @@ _OF_IDS = (silver.LINKS, silver.IDENTITIES)
 class _Lines:
     """What a run judges: all lines of the days ``anew``, and of other days those of its files.
 
-    ``rows`` of the files of ``dates`` alone are meant, where these are given with the nominal date of each: then tasks
-    read the files of bronze themselves. Of a frame the rows bear it.
+    ``rows`` of ``file_ids`` alone are meant, where these are given: then tasks read the files of bronze themselves.
     """
 
     rows: Rows
     anew: Sequence[date]
     n_by_day: Mapping[date, int]
-    dates: Mapping[str, date | None] | None = None
+    file_ids: Collection[str] | None = None
 
     @property
     def days(self) -> list[date]:
@@ -101,9 +100,10 @@ class CleanWork(Work):
         root, run_id = self.platform.root, self.plan.run_id
         scratch = root.scratch(run_id)
         rivals, digests = self._rivals(lines, scratch), scratch / "digests"
-        repeated = cleaning.duplicates(lines.rows, rivals, digests, n_lines=lines.n_lines, dates=lines.dates)
+        n_lines, file_ids = lines.n_lines, lines.file_ids
+        repeated = cleaning.duplicates(lines.rows, rivals, digests, n_lines=n_lines, file_ids=file_ids)
         repeated.write.parquet(str(scratch / "repeated"))
-        judgement = Judgement(scratch / "repeated", lines.n_by_day, run_id, root.business_zone, lines.dates)
+        judgement = Judgement(scratch / "repeated", lines.n_by_day, run_id, root.business_zone, file_ids)
         return sorted_out(lines.rows, judgement, self.store)
 
     def _publish(
@@ -131,7 +131,7 @@ class CleanWork(Work):
     def _inputs(self, lines: _Lines, files: Sequence[Row]) -> Inputs:
         told = self._told(lines, [row["file_id"] for row in files if row["feed"] == Feed.CUSTOMERS])
         seen_again, is_anew = self._seen_again(told, files)
-        is_anew = is_anew or SETTINGS_BEFORE in self.plan.inputs
+        is_anew = is_anew or SETTINGS_BEFORE in self.plan.inputs or any(map(_was_heard_before, files))
         n_statements = sum(row["n_rows"] for row in files if row["feed"] == Feed.CUSTOMERS)
         frames = {
             silver.LINKS: self._links(live_files(self.plan.manifest)),
@@ -157,7 +157,7 @@ class CleanWork(Work):
 
     def _told(self, lines: _Lines, statements: Collection[str]) -> DataFrame:
         """Links of which the lines tell, and these files with statements."""
-        told, version = links.of_lines(lines.rows, lines.dates), self.plan.releases.version(silver.CUSTOMERS)
+        told, version = links.of_lines(lines.rows, lines.file_ids), self.plan.releases.version(silver.CUSTOMERS)
         if version is None or not statements:
             return told
         return told.unionByName(links.of_statements(self.store.files(silver.CUSTOMERS, version), statements))
@@ -202,12 +202,11 @@ class CleanWork(Work):
         anew |= _days_in(self._of_files([pending[file_id] for file_id in again])) if again else set()
         known = self._known({*n_fresh, *anew})
         if self._may_come_before(pending):
-            arrived = self._of_files(list(pending.values()))
-            anew |= _days_in(_behind(known.where(F.col("is_accepted")), self._dated(arrived)))
+            anew |= _days_in(_behind(known.where(F.col("is_accepted")), self._of_files(list(pending.values()))))
         anew |= self._freed(known, gone) if gone else set()
         if not anew and not again and pending:
-            return _Lines(self._files_of(fresh), (), n_fresh, {row["file_id"]: row["file_date"] for row in fresh})
-        frame = self._dated(self._of_files(fresh).where(~_is_on(anew)).unionByName(self._on(anew)))
+            return _Lines(self._files_of(fresh), (), n_fresh, set(pending))
+        frame = self._of_files(fresh).where(~_is_on(anew)).unionByName(self._on(anew))
         return _Lines(frame, sorted(anew), _counted_by_day(frame))
 
     def _files_of(self, rows: Sequence[Row]) -> Files:
@@ -250,14 +249,11 @@ class CleanWork(Work):
         is_duplicate = F.col("disposition") == Disposition.DUPLICATE
         accepted = self.pinned(silver.EVENTS).withColumn("is_accepted", F.lit(True))
         duplicate = self.pinned(silver.QUARANTINE).where(is_duplicate).withColumn("is_accepted", F.lit(False))
-        both = [rows.select(*_KNOWN, "is_accepted") for rows in (accepted, duplicate)]
-        return self._dated(both[0].unionByName(both[1]).where(_is_on(_near(days))))
-
-    def _dated(self, rows: DataFrame) -> DataFrame:
-        """Rows with the nominal date of their file, as the manifest has it now: a file may have been moved."""
         dates = [(row["file_id"], row["file_date"]) for row in self._of_events()]
         named = self.platform.spark.createDataFrame(dates, "file_id string, file_date date")
-        return rows.drop("file_date").join(F.broadcast(named), on="file_id", how="inner")
+        both = [rows.select(*_KNOWN, "is_accepted") for rows in (accepted, duplicate)]
+        near = both[0].unionByName(both[1]).where(_is_on(_near(days)))
+        return near.join(F.broadcast(named), on="file_id", how="inner")
 
     def _freed(self, known: DataFrame, gone: Collection[str]) -> set[date]:
         """The days of duplicates of something that goes with its file, be it an event or another duplicate."""
@@ -303,6 +299,11 @@ class CleanWork(Work):
     def _balance(row: Row, by_file: Mapping[str, Mapping[Disposition, int]]) -> Row:
         counted = by_file.get(row["file_id"]) or dict.fromkeys(Disposition, 0)
         return {**row, **{f"n_{d}": counted[d] for d in Disposition}, "state": str(FileState.CLEANED)}
+
+
+def _was_heard_before(file: Row) -> bool:
+    """Whether a file's links may be there from before, unheard while it was superseded: it counts again."""
+    return file["n_accepted"] is not None or (file["n_readings"] or 1) > 1
 
 
 def _dates_of(files: Collection[Row]) -> set[date] | None:

@@ -204,7 +204,9 @@ class IngestWork(Work):
                 "run_id": self.plan.run_id,
                 "also_seen_as": known.get(file.file_id, blank)["also_seen_as"],
                 "state": str(FileState.REFUSED if file.file_id in source.refused else FileState.INGESTED),
-                "n_readings": None if file.file_id in source.refused else 1,
+                "n_readings": None
+                if file.file_id in source.refused
+                else 1 + (known.get(file.file_id, blank)["n_readings"] or 0),
                 "n_rows": source.n_lines.get(file.file_id, 0),
                 "defects": to_json(source.defects[file.file_id]) if file.file_id in source.defects else None,
                 "drift": own.drift if (own := source.delivery.layouts.get(file.file_id)) else None,

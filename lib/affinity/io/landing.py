@@ -245,7 +245,7 @@ def _is_news(found: Sequence[LandedFile], row: Row | None) -> bool:
 
 
 def other_names(row: Row) -> dict[str, str | None]:
-    """Where else a file of the manifest was seen: name → nominal date of that name."""
+    """Where else a file of the manifest was seen: name → nominal date of that name; its path where that is another."""
     return dict(json.loads(row["also_seen_as"] or "{}"))
 
 
@@ -271,16 +271,19 @@ def noted(manifest: Sequence[Row], found: Arrivals, fresh: Sequence[Row]) -> lis
 
 
 def _names_of(row: Row, places: Sequence[LandedFile]) -> Row:
-    """The path of a file and its other names, old and new, each with its nominal date."""
-    seen = {row["path"]: row["file_date"] and str(row["file_date"])} | other_names(row)
+    """The path of a file and its other names, old and new, each with its nominal date.
+
+    Its own date stays that of the name under which it came first: by it its lines lie in bronze, and were judged.
+    """
+    own = row["file_date"] and str(row["file_date"])
+    seen = {row["path"]: own} | other_names(row)
     seen |= {place.name: place.file_date and str(place.file_date) for place in places}
     path = places[0]
-    others = {name: day for name, day in seen.items() if name != path.name}
+    others = {name: day for name, day in seen.items() if (name, day) != (path.name, own)}
     return {
         "path": path.name,
         "n_bytes": path.n_bytes,
         "modified_ns": path.modified_ns,
-        "file_date": path.file_date,
         "also_seen_as": json.dumps(others, sort_keys=True) if others else None,
     }
 

@@ -35,7 +35,7 @@ def published_frames(platform: Platform, as_of: date) -> "dict[str, DataFrame]":
 
 
 def published_identities(platform: Platform) -> "tuple[DataFrame, DataFrame]":
-    """silver.identities, and the rows of silver.links whose witness counts, as released together."""
+    """silver.identities, and the rows of silver.links whose witness counts by the manifest."""
     releases = Releases.of(platform.ops)
     known, links = (platform.store.read(spec, releases.version(spec)) for spec in (silver.IDENTITIES, silver.LINKS))
     return known, of_files(links, live_files(releases.manifest(platform.ops)))

@@ -105,7 +105,8 @@ def _groups(n_lines: Mapping[date, int], n_cores: int) -> tuple[str, int]:
 def _cut(lines: Rows, judgement: Judgement, groups: str) -> str:
     is_rejected = f"disposition <> '{Disposition.ACCEPTED}'"
     of_rejected = (f"CASE WHEN {is_rejected} THEN {name} END AS {name}" for name in _OF_REJECTED)
-    group = "first_no + (hash(coalesce(subject_key, event_id)) % n::UBIGINT)::INTEGER"  # % of an INTEGER is slow
+    part = "(hash(coalesce(subject_key, event_id)) % n::UBIGINT)::INTEGER"  # % of an INTEGER is slow
+    group = f"CASE WHEN n = 1 THEN first_no ELSE first_no + {part} END"
     subject_id, subjects = customer_id_sql("subject_key"), ""
     if isinstance(lines, Files):  # they can be read twice: a digest of each subject instead of one of each line
         keys = f"SELECT DISTINCT subject_key FROM {ARRIVED}"

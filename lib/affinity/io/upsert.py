@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,6 +10,7 @@ from delta.tables import DeltaTable
 from deltalake import CommitProperties
 from deltalake import DeltaTable as DeltaTableFile
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from affinity.io.root import Root
 from affinity.io.session import setting
@@ -16,6 +18,7 @@ from affinity.reading.spelling import quoted
 from affinity.tables.spec import TableSpec
 
 COMMIT_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+_MATERIALIZES = "spark.databricks.delta.merge.materializeSource"
 _FEW_BYTES = 256 << 20
 
 
@@ -36,10 +39,14 @@ def upsert(root: Root, staged: Staged, replaced: Sequence[str]) -> None:
         _merge_here(root, staged, rules)
         return
     table = DeltaTable.forPath(spark, str(root.table(staged.spec))).alias("t")
-    merge = table.merge(staged.rows.alias("s"), rules.is_one).whenMatchedUpdateAll(condition=rules.gives_way)
+    days = _days(staged.spec)
+    ends = staged.rows.agg(*(end(day) for day in days for end in (F.min, F.max))).first() if days else ()
+    within = rules.is_one_within(days, ends or ())
+    merge = table.merge(staged.rows.alias("s"), within).whenMatchedUpdateAll(condition=rules.gives_way)
     if rules.goes:
         merge = merge.whenNotMatchedBySourceDelete(condition=rules.goes)
-    with setting(spark, COMMIT_METADATA, staged.metadata):  # a merge takes no writer options
+    # A merge takes no writer options. It would keep a copy of the staged rows in memory, lest they change meanwhile.
+    with setting(spark, COMMIT_METADATA, staged.metadata), setting(spark, _MATERIALIZES, "none"):
         merge.whenNotMatchedInsertAll().execute()
 
 
@@ -53,8 +60,10 @@ def _n_bytes(root: Root, staged: Staged) -> int:
 def _merge_here(root: Root, staged: Staged, rules: "_Rules") -> None:
     table, rows = DeltaTableFile(str(root.table(staged.spec))), staged.rows.toArrow()
     properties = CommitProperties(custom_metadata={"userMetadata": staged.metadata})
-    is_one = rules.is_one if rules.goes else " AND ".join([rules.is_one, *_bounds(rows, staged.spec)])
-    merge = table.merge(rows, is_one, "s", "t", commit_properties=properties)
+    days = _days(staged.spec)
+    ends = [end(rows[day]).as_py() for day in days for end in (pc.min, pc.max)]
+    within = rules.is_one_within(days, ends)
+    merge = table.merge(rows, within, "s", "t", commit_properties=properties)
     merge = merge.when_matched_update_all(predicate=rules.gives_way).when_not_matched_insert_all()
     if rules.goes:
         merge = merge.when_not_matched_by_source_delete(predicate=rules.goes)
@@ -78,12 +87,18 @@ class _Rules:
         gives_way = f"{newer} OR {goes}" if newer and goes else newer
         return _Rules(" AND ".join(f"t.{name} = s.{name}" for name in spec.key), gives_way, goes)
 
+    def is_one_within(self, days: Sequence[str], ends: Sequence[date | None]) -> str:
+        """``is_one`` between the first and the last of the days of the key: files of others are passed over.
 
-def _bounds(staged: pa.Table, spec: TableSpec) -> list[str]:
-    """Between which days of its key a row of a table (t) lies that may be a staged one: other files are not opened."""
-    days = [column.name for column in spec.columns if column.name in spec.key and column.type == "date"]
-    ends = {name: pc.min_max(staged[name]).as_py() for name in days if len(staged)}
-    return [f"t.{name} BETWEEN DATE '{found['min']}' AND DATE '{found['max']}'" for name, found in ends.items()]
+        Not where rows may go that no staged one replaces.
+        """
+        pairs = zip(days, ends[::2], ends[1::2], strict=True)
+        bounds = [f"t.{day} BETWEEN DATE '{first}' AND DATE '{last}'" for day, first, last in pairs if first and last]
+        return self.is_one if self.goes else " AND ".join([self.is_one, *bounds])
+
+
+def _days(spec: TableSpec) -> list[str]:
+    return [column.name for column in spec.columns if column.name in spec.key and column.type == "date"]
 
 
 def _is_newer(order: Sequence[str]) -> str | None:

@@ -16,7 +16,12 @@ FILES = TableSpec(
         Column(
             "also_seen_as", "string", "JSON of other names of the same bytes: name to nominal date; null if none", True
         ),
-        Column("file_date", "date", "Nominal date, from the name; null where the name has none", nullable=True),
+        Column(
+            "file_date",
+            "date",
+            "Nominal date, from the name by which it came first; null where that has none",
+            nullable=True,
+        ),
         Column("n_bytes", "bigint", "Size, bytes"),
         Column(
             "modified_ns", "bigint", "When the file was changed last, nanoseconds since 1970; null: not noted", True
