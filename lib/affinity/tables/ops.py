@@ -14,7 +14,10 @@ FILES = TableSpec(
         Column("file_id", "string", "SHA-256 of the file's bytes; of a snapshot, of its date and bytes"),
         Column("path", "string", "Path below the landing folder; it follows a file that was moved"),
         Column(
-            "also_seen_as", "string", "JSON of other names of the same bytes: name to nominal date; null if none", True
+            "also_seen_as",
+            "string",
+            "JSON of other names of the same bytes, or dates: name to nominal date; null if none",
+            True,
         ),
         Column(
             "file_date",
@@ -32,7 +35,7 @@ FILES = TableSpec(
             "ingested (rows are in bronze), cleaned (and in silver), superseded by a correction, or refused",
         ),
         Column("superseded_by", "string", "file_id of the correction; null while it counts", nullable=True),
-        Column("n_readings", "int", "1; more where quarantined lines were read again; null while it is refused", True),
+        Column("n_readings", "int", "How often its lines were read; null while it is refused", True),
         Column("n_rows", "bigint", "Rows in: lines but for the header and blank ones"),
         Column("n_accepted", "bigint", "Rows in silver; null until cleaned", nullable=True),
         Column("n_duplicate", "bigint", "Rows that repeat an event; null until cleaned", nullable=True),
