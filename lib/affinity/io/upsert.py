@@ -6,6 +6,7 @@ from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from delta.tables import DeltaTable
 from deltalake import CommitProperties
 from deltalake import DeltaTable as DeltaTableFile
@@ -19,7 +20,7 @@ from affinity.tables.spec import TableSpec
 
 COMMIT_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 _MATERIALIZES = "spark.databricks.delta.merge.materializeSource"
-_FEW_BYTES = 256 << 20
+_FEW_BYTES, _FEW_ROWS = 256 << 20, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,19 @@ class Staged:
 
 def upsert(root: Root, staged: Staged, replaced: Sequence[str]) -> None:
     """Merge on the key; a row gives way to one that is newer by the order of the table, or whose file is replaced."""
-    rules, spark = _Rules.of(staged.spec, replaced), staged.rows.sparkSession
-    if _n_bytes(root, staged) <= _FEW_BYTES:  # Spark needs seconds for next to none
-        _merge_here(root, staged, rules)
-        return
-    table = DeltaTable.forPath(spark, str(root.table(staged.spec))).alias("t")
-    days = _days(staged.spec)
+    rules, path = _Rules.of(staged.spec, replaced), str(root.table(staged.spec))
+    files = pa.table(DeltaTableFile(path).get_add_actions())
+    if _are_few(root, staged, files, rules):  # Spark needs seconds for next to none
+        _merge_here(path, staged, rules)
+    elif len(files):
+        _merge_by_spark(path, staged, rules)
+    else:
+        staged.rows.write.format("delta").option("userMetadata", staged.metadata).mode("append").save(path)
+
+
+def _merge_by_spark(path: str, staged: Staged, rules: "_Rules") -> None:
+    spark, days = staged.rows.sparkSession, _days(staged.spec)
+    table = DeltaTable.forPath(spark, path).alias("t")
     ends = staged.rows.agg(*(end(day) for day in days for end in (F.min, F.max))).first() if days else ()
     within = rules.is_one_within(days, ends or ())
     merge = table.merge(staged.rows.alias("s"), within).whenMatchedUpdateAll(condition=rules.gives_way)
@@ -50,15 +58,18 @@ def upsert(root: Root, staged: Staged, replaced: Sequence[str]) -> None:
         merge.whenNotMatchedInsertAll().execute()
 
 
-def _n_bytes(root: Root, staged: Staged) -> int:
-    """How much a table and the staged rows of a run hold."""
-    actions = pa.table(DeltaTableFile(str(root.table(staged.spec))).get_add_actions())
-    files = root.staging(staged.run_id, staged.spec).rglob("*.parquet")
-    return int(pc.sum(actions["size_bytes"]).as_py() or 0) + sum(path.stat().st_size for path in files)
+def _are_few(root: Root, staged: Staged, files: pa.Table, rules: "_Rules") -> bool:
+    """Whether one process can merge the staged rows of a run into the files of a table: many may take few bytes."""
+    new = list(root.staging(staged.run_id, staged.spec).rglob("*.parquet"))
+    n_bytes = int(pc.sum(files["size_bytes"]).as_py() or 0) + sum(path.stat().st_size for path in new)
+    n_rows = sum(int(pq.read_metadata(path).num_rows) for path in new)
+    if rules.goes:  # else few files are opened
+        n_rows += int(pc.sum(files["num_records"]).as_py() or 0)
+    return n_bytes <= _FEW_BYTES and n_rows <= _FEW_ROWS
 
 
-def _merge_here(root: Root, staged: Staged, rules: "_Rules") -> None:
-    table, rows = DeltaTableFile(str(root.table(staged.spec))), staged.rows.toArrow()
+def _merge_here(path: str, staged: Staged, rules: "_Rules") -> None:
+    table, rows = DeltaTableFile(path), staged.rows.toArrow()
     properties = CommitProperties(custom_metadata={"userMetadata": staged.metadata})
     days = _days(staged.spec)
     ends = [end(rows[day]).as_py() for day in days for end in (pc.min, pc.max)]
