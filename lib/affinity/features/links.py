@@ -12,20 +12,27 @@ from affinity.features.grouped import ARRIVED, Rows, mapped
 _KEYS = ("subject_key", "other_key")
 _PAIR = ("subject_key", "subject_kind", "other_key", "other_kind")
 _WITNESS = ("first_date", "file_id")
+_DAY_ZERO, _MOST_FILES = "0001-01-01", 1_000_000_000
 _TOLD = f"""
-WITH told AS (
+WITH told AS MATERIALIZED (
     SELECT subject_key, subject_kind, split_part(named, ':', -1) AS other_key, split_part(named, ':', 1) AS other_kind,
-        {{{{'first_date': seen, 'file_id': file_id}}}} AS witness
+        seen, file_id
     FROM (
         SELECT subject_key, subject_kind, {{seen}} AS seen, file_id, unnest(linked) AS named
         FROM {ARRIVED} WHERE {{is_meant}}
     ) WHERE subject_key <> other_key
-), pairs AS (
-    SELECT * FROM told WHERE subject_key < other_key
-    UNION ALL SELECT other_key, other_kind, subject_key, subject_kind, witness FROM told WHERE subject_key > other_key
+),
+files AS (SELECT file_id, row_number() OVER (ORDER BY file_id) AS file_no FROM (SELECT DISTINCT file_id FROM told)),
+pairs AS (
+    SELECT least(subject_key, other_key) AS one, greatest(subject_key, other_key) AS two,
+        CASE WHEN subject_key < other_key THEN subject_kind ELSE other_kind END AS one_kind,
+        CASE WHEN subject_key < other_key THEN other_kind ELSE subject_kind END AS two_kind,
+        min((seen - DATE '{_DAY_ZERO}') * {_MOST_FILES} + file_no) AS witness
+    FROM told JOIN files USING (file_id) GROUP BY ALL
 )
-SELECT subject_key, subject_kind, other_key, other_kind, min(witness).first_date, min(witness).file_id
-FROM pairs GROUP BY ALL"""
+SELECT one, one_kind, two, two_kind, DATE '{_DAY_ZERO}' + (witness // {_MOST_FILES})::INTEGER, file_id
+FROM pairs JOIN files ON file_no = witness % {_MOST_FILES}"""
+"""A witness is a number: of what has a text in it each group stays in memory, and many do not fit."""
 
 
 def of_lines(lines: Rows, file_ids: Collection[str] | None = None) -> DataFrame:
