@@ -66,7 +66,8 @@ def _root(spark, folder: Path) -> Platform:
 def _take_in(platform: Platform, landing: Path) -> None:
     jobs = [("ingest_events", source) for source in ("shop_web", "shop_app", "shop_tills", "shop_orders")]
     for name, source in [*jobs, ("ingest_customers", "shop_crm")]:
-        assert run_job(platform, find(name, JOBS), Request(None, (source,), landing)).status is Status.DONE
+        taken = run_job(platform, find(name, JOBS), Request(None, (source,), landing)).status
+        assert taken is Status.DONE or (source, taken) == ("shop_crm", Status.NOTHING_TO_DO)  # the CRM writes weekly
 
 
 @pytest.fixture(scope="module")
