@@ -52,7 +52,7 @@ def landed(spark, tmp_path_factory) -> Path:
     _take_in(night, landing)
     assert run_job(night, find("clean_events", JOBS), Request()).status is Status.DONE
     make(config, folder / "shop", 9, 10)
-    _take_in(night, landing)
+    _take_in(night, landing, may_be_quiet=True)
     _take_in(first, landing)
     return folder
 
@@ -63,11 +63,12 @@ def _root(spark, folder: Path) -> Platform:
     return Platform.open(load_config(overrides=overrides(folder)), session=spark)
 
 
-def _take_in(platform: Platform, landing: Path) -> None:
+def _take_in(platform: Platform, landing: Path, *, may_be_quiet: bool = False) -> None:
+    """Every channel; the CRM writes weekly."""
     jobs = [("ingest_events", source) for source in ("shop_web", "shop_app", "shop_tills", "shop_orders")]
     for name, source in [*jobs, ("ingest_customers", "shop_crm")]:
         taken = run_job(platform, find(name, JOBS), Request(None, (source,), landing)).status
-        assert taken is Status.DONE or (source, taken) == ("shop_crm", Status.NOTHING_TO_DO)  # the CRM writes weekly
+        assert taken is Status.DONE or (may_be_quiet and (source, taken) == ("shop_crm", Status.NOTHING_TO_DO))
 
 
 @pytest.fixture(scope="module")

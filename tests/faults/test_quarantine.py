@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from affinity.core.errors import ExitCode, Infrastructure
-from affinity.core.vocabulary import Disposition, FileState, Status
+from affinity.core.vocabulary import Disposition, Feed, FileState, Status
 from affinity.io import files
 from affinity.io.chain import walk
 from affinity.io.config import conf_dir, load_config
@@ -121,7 +122,12 @@ class MappedShop(Shop):
         return [row["state"], row["n_readings"], *balance]
 
 
-SPELLED = {"words": 'words = { S = "purchase" }', "escape": "escape = '\"'"}
+SPELLED = {
+    "words": 'words = { S = "purchase" }',
+    "escape": "escape = '\"'",
+    "card": '"Card"]',
+    "own": "[events.type_words]",
+}
 
 
 @pytest.fixture
@@ -209,6 +215,35 @@ def _right_quotes(shop: MappedShop, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shop.read(bronze.EVENTS).count() == 8 + 2 + 1
     last = shop.replay("unparsable")
     assert (last.status, last.reason) == (Status.NOTHING_TO_DO, f"the {gone}")
+
+
+def test_lines_that_are_taken_later_keep_the_date_of_their_file(shop: MappedShop) -> None:
+    file_id = shop.noted("2025-10-06.csv")["file_id"]
+    (shop.landing / "2025-10-06.csv").rename(shop.landing / "2025-10-09.csv")
+    shop.map(words='words = { S = "purchase", V = "purchase" }')
+    replayed = shop.replay("event_type_unknown")
+    assert (replayed.status, replayed.reason) == (Status.DONE, "2 of 3 lines are taken now")
+    moved = shop.read(bronze.EVENTS).where(F.col("file_id") == file_id)
+    dates = {(row["reading"], row["file_date"].day) for row in moved.collect()}
+    assert dates == {(1, 6), (2, 6)}
+
+
+def test_statements_that_are_put_back_are_known_for_it_though_they_were_refused_between(shop: MappedShop) -> None:
+    def noted(**changed: str) -> list[tuple[str, int]]:
+        """States and readings of the first file's statements, after another look at what landed."""
+        shop.map(own='[customers]\ncountry = "Item"\n\n[events.type_words]', **changed)
+        shop.run("ingest_customers")
+        of_file = [row for row in shop.manifest() if (row["file_id"], row["feed"]) == (file_id, Feed.CUSTOMERS)]
+        return [(row["state"], row["n_readings"]) for row in of_file]
+
+    file_id, path = shop.noted("2025-10-06.csv")["file_id"], shop.landing / "2025-10-06.csv"
+    first = path.read_bytes()
+    assert noted() == [(FileState.INGESTED, 1)]
+    shop.land_text(path.name, SOLD)
+    assert noted() == [(FileState.SUPERSEDED, 1)]
+    path.write_bytes(first)
+    assert noted(card='"Card", "Till"]') == [(FileState.REFUSED, 1)]
+    assert noted() == [(FileState.INGESTED, 2)]
 
 
 def _digests(shop: Shop) -> list[str]:

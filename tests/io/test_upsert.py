@@ -36,11 +36,14 @@ BATCHES: list[tuple[list[Row], Sequence[str]]] = [
 ]
 
 
-@pytest.mark.parametrize("most_bytes", [-1, 256 << 20], ids=["by Spark", "here"])
+@pytest.mark.parametrize("limits", [{"_FEW_BYTES": -1}, {"_FEW_ROWS": -1}, {}], ids=["many bytes", "many rows", "few"])
 def test_rows_are_merged_by_key_order_and_correction(
-    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_bytes: int
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limits: dict[str, int]
 ) -> None:
-    monkeypatch.setattr(upsert, "_FEW_BYTES", most_bytes)
+    for name, most in limits.items():
+        monkeypatch.setattr(upsert, name, most)
+    unlikely = "_merge_here" if limits else "_merge_by_spark"
+    monkeypatch.setattr(upsert, unlikely, lambda *_: pytest.fail(f"{unlikely} was not to be called"))
     kept = root_in(tmp_path, "root", spark).store
     kept.ensure(silver.ITEMS)
     found = []

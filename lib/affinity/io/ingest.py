@@ -192,8 +192,8 @@ class IngestWork(Work):
 
     def _noted(self, source: Source) -> list[Row]:
         """The rows of the manifest that change by a source."""
-        manifest = [row for row in source.delivery.manifest if row["state"] != FileState.REFUSED]
-        known = {row["file_id"]: row for row in manifest}
+        before = {row["file_id"]: row for row in source.delivery.manifest}
+        known = {file_id: row for file_id, row in before.items() if row["state"] != FileState.REFUSED}
         blank: Row = dict.fromkeys(ops.FILES.column_names)
         stamp = {"source": source.mapping.name, "feed": str(self.job.feed), "ingested_ts": now()}
         fresh = [
@@ -204,9 +204,8 @@ class IngestWork(Work):
                 "run_id": self.plan.run_id,
                 "also_seen_as": known.get(file.file_id, blank)["also_seen_as"],
                 "state": str(FileState.REFUSED if file.file_id in source.refused else FileState.INGESTED),
-                "n_readings": None
-                if file.file_id in source.refused
-                else 1 + (known.get(file.file_id, blank)["n_readings"] or 0),
+                "n_readings": (before.get(file.file_id, blank)["n_readings"] or 0)
+                + (file.file_id not in source.refused),
                 "n_rows": source.n_lines.get(file.file_id, 0),
                 "defects": to_json(source.defects[file.file_id]) if file.file_id in source.defects else None,
                 "drift": own.drift if (own := source.delivery.layouts.get(file.file_id)) else None,
@@ -214,7 +213,7 @@ class IngestWork(Work):
             }
             for file in source.delivery.arrivals.new
         ]
-        return noted(manifest, source.left.arrivals, fresh)
+        return noted(list(known.values()), source.left.arrivals, fresh)
 
 
 def _reconciled(

@@ -96,7 +96,8 @@ class Inputs:
     ``in_files`` writes rows where tasks find them whole. ``identities_at`` gives silver.identities as it was to be
     known before a date.
 
-    ``is_anew`` tells a clean job to find out of all ids whose they are: links were taken back, or its rules changed.
+    ``is_anew`` tells a clean job to find out of all ids whose they are: links were taken back or put back, or its
+    rules changed.
     ``known_ids`` is what its tables say of ids, None where all are found out anew; ``are_few`` tells that one process
     may look through what is ``told``.
     """

@@ -67,8 +67,8 @@ class OpsStore:
     def __init__(self, root: Root) -> None:
         self._root = root
 
-    def read(self, spec: TableSpec, version: int | None = None) -> list[Row]:
-        """All rows, of a version where one is given; none where the table was never written.
+    def read(self, spec: TableSpec, version: int | None = None, *, where: Mapping[str, str] | None = None) -> list[Row]:
+        """The rows that hold ``where``, of a version where one is given; none where the table was never written.
 
         Raises:
             Infrastructure: the table is damaged, or gone though a version of it was given.
@@ -77,7 +77,8 @@ class OpsStore:
         check_log(self._root, spec)
         try:
             with named(self._root, spec, version):
-                rows = DeltaTable(str(path), version=version).to_pyarrow_table().to_pylist()
+                wanted = [(name, "=", value) for name, value in where.items()] if where else None
+                rows = DeltaTable(str(path), version=version).to_pyarrow_table(filters=wanted).to_pylist()
         except TableNotFoundError:
             if version is not None:
                 raise damaged(spec, f"version {version} was released, and {path} holds no table") from None
@@ -176,11 +177,16 @@ class OpsStore:
         return pa.Table.from_pylist([dict(row) for row in rows], schema=arrow_schema(spec))
 
 
-def commits(root: Root, spec: TableSpec) -> list[Mapping[str, Any]]:
-    """The commits of a table from newest to oldest, each with ``version`` and our ``run_id`` where it has one."""
+def commits(root: Root, spec: TableSpec, after: int | None = None) -> list[Mapping[str, Any]]:
+    """The commits of a table after a version, newest first, each with ``version`` and our ``run_id`` where it has one.
+
+    Without a version these are all that the log still tells of: a month of them.
+    """
     try:
         with named(root, spec):
-            history = DeltaTable(str(root.table(spec))).history()
+            table = DeltaTable(str(root.table(spec)))
+            n_newer = None if after is None else table.version() - after
+            history = [] if n_newer == 0 else table.history(n_newer)
     except TableNotFoundError:
         return []
     return [{**commit, "run_id": _run_id(commit.get("userMetadata"))} for commit in history]

@@ -103,7 +103,7 @@ class _Question:
 
     def attempts(self) -> list[Row]:
         """What this job did before."""
-        return [row for row in self.platform.ops.read(ops.RUNS) if row["job"] == self.job.name]
+        return self.platform.ops.read(ops.RUNS, where={"job": self.job.name})
 
 
 def make_plan(platform: Platform, job: Job, request: Request) -> Plan:
@@ -235,8 +235,9 @@ def _plan_clean(question: _Question) -> Plan:
     """Files whose lines are to be judged, or whose statements tell of links; rules that changed since the last run."""
     noted = [row for row in question.manifest if row["feed"] in (Feed.EVENTS, Feed.CUSTOMERS)]
     pending = [row for row in noted if row["state"] == FileState.INGESTED]
+    live = sorted(row["file_id"] for row in noted if row["state"] in COUNTING)
     inputs: dict[str, Any] = {
-        "live": sorted(row["file_id"] for row in noted if row["state"] in COUNTING),
+        "live": hashlib.sha256(to_json(live).encode()).hexdigest(),  # all by name, each night, were a table of its own
         "pending": sorted(row["file_id"] for row in pending),
     }
     if again := {row["file_id"]: row["n_readings"] for row in pending if (row["n_readings"] or 1) > 1}:

@@ -66,7 +66,7 @@ class Platform:
 
     def metric(self, run_id: str, name: str) -> float | None:
         """A metric that a finished run recorded; null where it has none of that name."""
-        recorded = [row["metrics"] for row in self.ops.read(ops.RUNS) if row["run_id"] == run_id and row["metrics"]]
+        recorded = [row["metrics"] for row in self.ops.read(ops.RUNS, where={"run_id": run_id}) if row["metrics"]]
         return json.loads(recorded[-1]).get(name) if recorded else None
 
     @cached_property

@@ -29,6 +29,7 @@ from affinity.tables import ddl
 from affinity.tables.spec import Column, TableSpec, WriteMode
 
 _RESTORE = "RESTORE"
+_NEWEST = 10
 _CHECKS_DAYS = "spark.databricks.delta.replaceWhere.constraintCheck.enabled"
 
 
@@ -198,7 +199,7 @@ class Store:
         """
         if released is not None:
             check_intact(self._root, spec, released)
-        newer = [commit for commit in commits(self._root, spec) if released is None or commit["version"] > released]
+        newer = commits(self._root, spec, after=released)
         standing = list(takewhile(lambda commit: commit["operation"] != _RESTORE, newer))
         is_elsewhere = released is not None and _is_elsewhere(newer[len(standing) :], released)
         theirs = [commit for commit in standing if commit["run_id"]]
@@ -278,9 +279,10 @@ class Store:
 
     def proven_version(self, spec: TableSpec, run_id: str) -> int:
         """The version that the run committed, read back from the log: a zero exit alone proves nothing."""
-        for commit in commits(self._root, spec):
-            if commit["run_id"] == run_id:
-                return int(commit["version"])
+        for version in (self.version(spec) - _NEWEST, None):  # nearly always it is among the newest
+            for commit in commits(self._root, spec, after=version):
+                if commit["run_id"] == run_id:
+                    return int(commit["version"])
         raise AuditFailed(
             f"Table {spec.full_name} has no commit of run {run_id} after publication; nothing was released."
         )

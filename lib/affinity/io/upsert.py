@@ -63,7 +63,7 @@ def _are_few(root: Root, staged: Staged, files: pa.Table, rules: "_Rules") -> bo
     new = list(root.staging(staged.run_id, staged.spec).rglob("*.parquet"))
     n_bytes = int(pc.sum(files["size_bytes"]).as_py() or 0) + sum(path.stat().st_size for path in new)
     n_rows = sum(int(pq.read_metadata(path).num_rows) for path in new)
-    if rules.goes:  # else few files are opened
+    if rules.goes:  # else those files alone are copied whose keys and days may be those of staged rows
         n_rows += int(pc.sum(files["num_records"]).as_py() or 0)
     return n_bytes <= _FEW_BYTES and n_rows <= _FEW_ROWS
 

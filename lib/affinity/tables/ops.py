@@ -22,7 +22,7 @@ FILES = TableSpec(
         Column(
             "file_date",
             "date",
-            "Nominal date, from the name by which it came first; null where that has none",
+            "Nominal date, from the name by which its lines came; null where that has none",
             nullable=True,
         ),
         Column("n_bytes", "bigint", "Size, bytes"),
@@ -35,7 +35,12 @@ FILES = TableSpec(
             "ingested (rows are in bronze), cleaned (and in silver), superseded by a correction, or refused",
         ),
         Column("superseded_by", "string", "file_id of the correction; null while it counts", nullable=True),
-        Column("n_readings", "int", "How often its lines were read; null while it is refused", True),
+        Column(
+            "n_readings",
+            "int",
+            "How often lines of it were taken in: again by a replay, and of statements that were put back; null: once",
+            True,
+        ),
         Column("n_rows", "bigint", "Rows in: lines but for the header and blank ones"),
         Column("n_accepted", "bigint", "Rows in silver; null until cleaned", nullable=True),
         Column("n_duplicate", "bigint", "Rows that repeat an event; null until cleaned", nullable=True),
