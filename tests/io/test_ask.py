@@ -19,6 +19,8 @@ from affinity.io.root import Root, open_root
 from affinity.jobs import cli
 from affinity.tables import silver
 from affinity.tables.catalog import TABLES
+from affinity.tables.spec import ViewSpec
+from affinity.tables.views import VIEWS, type_of
 from tests.io.published import AS_OF, AT, BEFORE, customer_of, release, write
 
 Affinity = Callable[..., tuple[int, str, str]]
@@ -61,7 +63,17 @@ def test_a_table_that_was_never_released_is_empty_with_its_columns(published: Ro
 
 def test_every_table_of_the_catalog_has_a_view(published: Root) -> None:
     shown = ask.ask(published, "SELECT schema_name || '.' || view_name AS name FROM duckdb_views()")
-    assert {spec.full_name for spec in TABLES} <= {row["name"] for row in shown}
+    assert {spec.full_name for spec in (*TABLES, *VIEWS)} <= {row["name"] for row in shown}
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.full_name)
+def test_a_view_has_the_columns_that_its_page_describes(published: Root, view: ViewSpec) -> None:
+    found = ask.ask(published, f"DESCRIBE {view.full_name}")
+    described = [(column.name, type_of(column.type).upper()) for column in view.columns]
+    shown = [
+        (row["column_name"], row["column_type"].replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")) for row in found
+    ]
+    assert shown == described
 
 
 def test_an_empty_root_answers_with_empty_tables(tmp_path: Path) -> None:

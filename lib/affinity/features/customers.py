@@ -121,7 +121,7 @@ _OF_SETS: Mapping[str, str] = MappingProxyType(
 _NO_CATEGORIES = "(SELECT NULL AS item_id, NULL AS category WHERE false)"
 _SEVERAL = f"""
     error('{SPEAKS}Amounts of a customer are in several currencies, expected one, got at least ' || min(lowest_currency)
-    || ' and ' || max(highest_currency) || '; convert them at ingestion or pass the one currency to count.')"""
+    || ' and ' || max(highest_currency) || '; land their lines in one currency.')"""
 
 
 def _statement(as_of: date, categories: Path | None) -> str:

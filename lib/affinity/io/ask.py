@@ -25,7 +25,8 @@ LOGS = (
     ops.RUNS,
     ops.QUALITY_RESULTS,
     ops.RELEASES,
-)  # append-only and released by nobody: a row counts once it is there
+    ops.SUPPRESSIONS,
+)  # released by nobody: a row counts once it is there
 # The last two come last: from then on no file, extension or Python variable can be reached, and no setting changed.
 _SETTINGS = (
     "SET TimeZone = 'UTC'",
@@ -56,8 +57,8 @@ def connect(root: Root, sql: str = "") -> duckdb.DuckDBPyConnection:
     for spec in named:
         _add_views(connection, spec, open_table(root, spec, releases), releases)
     if {silver.SUBJECT_DAILY, silver.ITEMS} <= set(named):
-        for name, view in VIEWS.items():
-            connection.execute(f"CREATE VIEW {name} AS {view}")
+        for view in VIEWS:
+            connection.execute(f"CREATE VIEW {view.full_name} AS {view.statement}")
     for statement in _SETTINGS:
         connection.execute(statement)
     return connection
@@ -86,15 +87,20 @@ def ask(root: Root, sql: str, parameters: dict[str, Any] | None = None) -> list[
 
 
 def tables(root: Root) -> list[Row]:
-    """What there is: per table name, grain, rows, slices, newest slice, released version and when it was released."""
+    """What there is: per table name, grain, rows, slices, newest slice, released version and when it was released.
+
+    Of a view, which has no rows of its own, the name and the grain.
+    """
     log = OpsStore(root).read(ops.RELEASES)
     releases = Releases(log)
     released: dict[str, Any] = {}
     for row in log:
         released[row["table_name"]] = max(row["released_ts"], released.get(row["table_name"], row["released_ts"]))
-    return [
+    described = [
         _described(spec, open_table(root, spec, releases), releases, released.get(spec.full_name)) for spec in TABLES
     ]
+    unknown = dict.fromkeys(described[0])
+    return described + [{**unknown, "name": view.full_name, "grain": view.doc} for view in VIEWS]
 
 
 def runs(root: Root, limit: int = 20) -> list[Row]:
@@ -174,7 +180,7 @@ def _named_in(sql: str) -> Sequence[TableSpec]:
     """The tables whose names stand anywhere in the SQL; all where none does, as in ``SHOW ALL TABLES``."""
     words = {word.removesuffix("_latest") for word in re.findall(r"\w+", sql.lower())}
     named = [spec for spec in TABLES if spec.name in words]
-    if words & {name.split(".")[1] for name in VIEWS}:
+    if words & {view.name for view in VIEWS}:
         named += [silver.SUBJECT_DAILY, silver.ITEMS]
     if any(spec in OF_SUBJECTS for spec in named):
         named.append(silver.IDENTITIES)

@@ -7,15 +7,16 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from affinity.io.config import Config
-from affinity.io.job import Job
+from affinity.io.job import Job, Kind
 from affinity.io.ops import to_json
 from affinity.tables.catalog import MODELS, TABLES
-from affinity.tables.spec import Column, ModelSpec, Personal, TableSpec, WriteMode
+from affinity.tables.spec import Column, ModelSpec, Personal, TableSpec, ViewSpec, WriteMode
+from affinity.tables.views import VIEWS
 
 _MADE = "<!-- Made by `affinity docs`; do not edit. -->"
 _MODES = {
     WriteMode.APPEND_FILES: "append_files: whole files, each once",
-    WriteMode.REPLACE_DAYS: "replace_days: the days that new rows touch",
+    WriteMode.REPLACE_DAYS: "replace_days: rows are added to their days; a day that is made anew replaces all its rows",
     WriteMode.UPSERT: "upsert: by key",
     WriteMode.REPLACE_SLICE: "replace_slice: one slice per as_of_date",
     WriteMode.APPEND_LOG: "append_log: rows are only added",
@@ -49,12 +50,13 @@ def tables_page(tables: Sequence[TableSpec] = TABLES, models: Sequence[ModelSpec
     intro = (
         "Tables lie at `<root>/tables/<layer>/<table>` as Delta tables that every reader understands. `affinity sql` "
         "and the notebooks see each at its released version as `layer.table`, and of gold tables the newest released "
-        "slice as `gold.<table>_latest`. Timestamps are UTC; days are counted in the business zone. A check is a "
+        "slice as `gold.<table>_latest`. They add the views at the end, and to tables with `subject_id` a "
+        "`customer_id`, whose the row is today. Timestamps are UTC; days are those of the business zone. A check is a "
         "predicate that no row may break; a null passes. Personal: a pseudonym stands for a person, an attribute is "
         "said of one."
     )
     known = _listed(("Model", "What it is"), [(f"`{model.full_name}`", model.doc) for model in models])
-    sections = [_table_section(spec) for spec in tables]
+    sections = [*map(_table_section, tables), *map(_view_section, VIEWS)]
     return "\n\n".join(["# Tables", _MADE, intro, *sections, "## Models", known]) + "\n"
 
 
@@ -96,11 +98,19 @@ def _table_section(spec: TableSpec) -> str:
         ("Published to analysts", "yes" if spec.published else "no"),
         ("Version of the specification", str(spec.version)),
     ]
-    described = [_column_row(column) for column in spec.columns]
-    columns = _listed(("Column", "Type", "Null", "Meaning", "Personal"), described)
     checks = [(check.name, f"`{check.predicate}`", str(check.severity)) for check in spec.checks]
-    parts = [f"## {spec.full_name}", spec.doc, "\n".join(f"- {name}: {value}" for name, value in facts), columns]
+    parts = [f"## {spec.full_name}", spec.doc, "\n".join(f"- {name}: {value}" for name, value in facts), _columns(spec)]
     return "\n\n".join(parts + ([_listed(("Check", "Holds for every row", "Severity"), checks)] if checks else []))
+
+
+def _view_section(view: ViewSpec) -> str:
+    reads = "A view that `affinity sql` and the notebooks make of `silver.subject_daily` as they ask."
+    return "\n\n".join([f"## {view.full_name}", view.doc, reads, _columns(view)])
+
+
+def _columns(spec: TableSpec | ViewSpec) -> str:
+    described = [_column_row(column) for column in spec.columns]
+    return _listed(("Column", "Type", "Null", "Meaning", "Personal"), described)
 
 
 def _column_row(column: Column) -> tuple[str, ...]:
@@ -109,7 +119,8 @@ def _column_row(column: Column) -> tuple[str, ...]:
 
 
 def _job_section(job: Job, defaults: Mapping[str, Any]) -> str:
-    facts = [("Kind", str(job.kind)), ("Reads", _specs(job.reads)), ("Writes", _specs(job.writes))]
+    reads = _specs(job.reads) or ("landed files" if job.kind is not Kind.MAINTAIN else "the tables that it writes")
+    facts = [("Kind", str(job.kind)), ("Reads", reads), ("Writes", _specs(job.writes))]
     if job.optional_tables:
         facts.insert(2, ("Reads where it is there", _specs(job.optional_tables)))
     parts = [f"## {job.name}", job.doc, "\n".join(f"- {name}: {value}" for name, value in facts)]
@@ -118,7 +129,7 @@ def _job_section(job: Job, defaults: Mapping[str, Any]) -> str:
 
 
 def _specs(specs: Sequence[TableSpec | ModelSpec]) -> str:
-    return ", ".join(f"`{spec.full_name}`" for spec in specs) or "landed files"
+    return ", ".join(f"`{spec.full_name}`" for spec in specs)
 
 
 def _setting_row(name: str, info: FieldInfo, defaults: Mapping[str, Any]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from affinity.io.intact import check_log, damaged, named
 from affinity.io.leases import leases
 from affinity.io.root import Root
 from affinity.tables import ops
-from affinity.tables.ddl import CHECKPOINTS, CONSTRAINT
+from affinity.tables.ddl import CONSTRAINT, HISTORY
 from affinity.tables.spec import TableSpec
 
 _PRIMITIVES = {
@@ -160,7 +160,7 @@ class OpsStore:
                 )
                 for c in spec.columns
             ]
-            properties = {"affinity.spec_version": str(spec.version), **CHECKPOINTS}
+            properties = {"affinity.spec_version": str(spec.version), **HISTORY}
             DeltaTable.create(
                 uri,
                 Schema(fields),

@@ -130,7 +130,8 @@ _BROWSED = (
         "preferred_day_part",
         "string",
         "quarter of the day",
-        "night, morning, afternoon or evening: where most hours with something done lie, the earlier of equals",
+        "night, morning, afternoon or evening, six hours each from midnight: where most hours with something done lie, "
+        "the earlier of equals",
     ),
     Feature("is_bot", "boolean", "true or false", "Whether some day was that of a program by the rules for bots"),
 )

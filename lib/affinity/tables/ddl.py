@@ -5,8 +5,12 @@ from affinity.tables.spec import Column, TableSpec
 
 SPEC_VERSION = "affinity.spec_version"
 CONSTRAINT = "delta.constraints."
-CHECKPOINTS = {"delta.checkpointInterval": "10"}
-"""Spark's own default, told to other writers: a log is opened at the cost of what came after its last checkpoint."""
+HISTORY = {
+    "delta.checkpointInterval": "10",
+    "delta.deletedFileRetentionDuration": "interval 7 days",
+    "delta.logRetentionDuration": "interval 30 days",
+}
+"""What opening a table costs follows from these. They are Spark's own defaults, told to other writers."""
 _WITHOUT_STATS = ("string", "boolean")  # ids and texts would stand in the log; booleans skip nothing; nor do arrays
 
 
@@ -16,10 +20,9 @@ def properties(spec: TableSpec) -> dict[str, str]:
     indexed = [c.name for c in spec.columns if c.type not in _WITHOUT_STATS and not c.type.startswith("array<")]
     return {
         SPEC_VERSION: str(spec.version),
-        **CHECKPOINTS,
+        **HISTORY,
         "delta.enableChangeDataFeed": "true",
         "delta.enableDeletionVectors": "false",
-        "delta.deletedFileRetentionDuration": "interval 7 days",
         "delta.dataSkippingStatsColumns": ",".join(name for name in indexed if name not in spec.partition_by),
         **checks,
     }

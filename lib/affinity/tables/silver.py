@@ -91,7 +91,7 @@ LINKS = TableSpec(
     layer="silver",
     name="links",
     doc="What was seen together: one row per two ids of people that one line or statement named, and witness of it. It "
-    "holds while its file counts by the manifest, in that reading; of several the first holds.",
+    "holds while its file counts by the manifest; of several the first holds.",
     columns=(
         Column("subject_key", "string", "Token of one id, the lesser of the two", personal=Personal.PSEUDONYM),
         Column("subject_kind", "string", "Kind of that id"),

@@ -90,6 +90,22 @@ class TableSpec:
 
 
 @dataclass(frozen=True)
+class ViewSpec:
+    """What is made of tables where somebody asks, by a statement of DuckDB: no rows of it lie anywhere."""
+
+    layer: str
+    name: str
+    doc: str
+    columns: tuple[Column, ...]
+    statement: str
+
+    @property
+    def full_name(self) -> str:
+        """``layer.name``, as in SQL and in every message."""
+        return f"{self.layer}.{self.name}"
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """One registered model; ``slices`` of it are the dates up to which it was trained."""
 

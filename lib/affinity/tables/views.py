@@ -7,9 +7,8 @@ from types import MappingProxyType
 from affinity.core.bot_rules import BotRules
 from affinity.core.vocabulary import BotRule
 from affinity.tables import silver
+from affinity.tables.spec import CUSTOMER_ID, Column, ViewSpec
 
-CUSTOMER_DAILY = "silver.customer_daily"
-BOTS = "silver.bots"
 SESSION_GAP = timedelta(minutes=30)
 """The longest pause within a session. A session is cut by nothing else: not at midnight, by device or by source."""
 COUNTS = ("n_views", "n_searches", "n_carts", "n_purchases", "n_returns", "n_reviews", "n_contacts")
@@ -142,7 +141,43 @@ def bots(days: str, rules: BotRules = _RULES) -> str:
         WHERE rule IS NOT NULL GROUP BY customer_id"""
 
 
-VIEWS: Mapping[str, str] = MappingProxyType(
-    {CUSTOMER_DAILY: customer_daily(), BOTS: bots(f"({counts_of_days(silver.SUBJECT_DAILY.full_name)})")}
+_DAY = Column("event_date", "date", "Day in the business zone")
+_OF_SUBJECTS = {column.name: column for column in silver.SUBJECT_DAILY.columns}
+_IN_CURRENCY = "in currency; null on a day of several currencies, 0 on one of none"
+
+CUSTOMER_DAILY = ViewSpec(
+    layer="silver",
+    name="customer_daily",
+    doc="What a customer did: one row per customer as known today, and day with an event of theirs.",
+    columns=(
+        CUSTOMER_ID,
+        _DAY,
+        *(_OF_SUBJECTS[name] for name in COUNTS),
+        Column("n_events", "bigint", "Events of all these types"),
+        Column("n_orders", "bigint", "Distinct orders bought; an order of two days counts on both"),
+        Column("n_items", "bigint", "Distinct items bought; one that is bought on two days counts on both"),
+        Column("n_sources", "bigint", "Distinct sources of all events"),
+        Column("n_categories", "bigint", "Distinct categories of the items bought; null where none is known", True),
+        Column("n_sessions", "bigint", "Sessions that began; 0 where one of the day before goes on, or on contacts"),
+        Column("n_hours", "int", "Hours of the business zone in which something was done; not contacts"),
+        _OF_SUBJECTS["n_units"],
+        Column("gross_amount", "decimal(18,4)", f"Amount of purchases, {_IN_CURRENCY}", True),
+        Column("returned_amount", "decimal(18,4)", f"Amount of returns, {_IN_CURRENCY}", True),
+        Column("net_amount", "decimal(18,4)", f"gross_amount less returned_amount, {_IN_CURRENCY}", True),
+        Column("currency", "string", "ISO 4217 of the amounts; null where none or several", True),
+        *(_OF_SUBJECTS[name] for name in SETS),
+        Column("categories", "array<string>", "The widest categories of these items, sorted; null where none", True),
+        _OF_SUBJECTS["hours"],
+    ),
+    statement=customer_daily(),
 )
-"""Name → statement."""
+
+BOTS = ViewSpec(
+    layer="silver",
+    name="bots",
+    doc="Customers that are programs: one row each, of the first day that shows it. No model learns from them.",
+    columns=(CUSTOMER_ID, _DAY, Column("rule", "string", f"The rule of that day: {' or '.join(BotRule)}")),
+    statement=bots(f"({counts_of_days(silver.SUBJECT_DAILY.full_name)})"),
+)
+
+VIEWS: tuple[ViewSpec, ...] = (CUSTOMER_DAILY, BOTS)

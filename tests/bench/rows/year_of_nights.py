@@ -6,14 +6,17 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import numpy as np
+from deltalake import DeltaTable
 
 from affinity.io.plan import Request
 from affinity.io.platform import Platform
 from affinity.simulate.params import SIZES, ShopConfig
 from affinity.simulate.place import Shop
-from affinity.tables import bronze
+from affinity.tables import bronze, ddl
+from affinity.tables.catalog import TABLES
 from tests.bench.events import OUT
 from tests.bench.harness import Detail, Row, Sample, Variant, equal
 from tests.bench.night_figures import draw_nights
@@ -25,13 +28,14 @@ from tests.simulate.making import make
 FIGURE = Path(__file__).resolve().parents[3] / "docs" / "img" / "nights.png"
 UPKEEP_DAYS = 7
 _SHOWN = 30
+_NIGHT_SECS = 8
 
 
 @contextmanager
 def row(days: int = 365) -> Iterator[Row]:
     """Every night its files, their cleaning, and once a week the upkeep of all tables."""
     OUT.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=OUT, prefix="nights-") as scratch:
+    with TemporaryDirectory(dir=OUT, prefix="nights-") as scratch, patch.dict(ddl.HISTORY, _in_miniature()):
         folder = Path(scratch)
         nightly = root_in(folder, "nightly")
         spark = nightly.spark
@@ -55,7 +59,8 @@ def row(days: int = 365) -> Iterator[Row]:
                 doc=f"The simulated shop `tiny` for {days} days: each night the files of its day, ingest_events, "
                 "ingest_customers and clean_events; every seventh day maintain_tables, by which no digest of a table "
                 "may change, and build_features, which reads all days. At the end the digests are those of all files "
-                f"at once. Also writes {FIGURE.name} of docs/img.",
+                "at once. For what Delta keeps by age, replaced files a week and a log a month, a day has "
+                f"{_NIGHT_SECS} seconds. Also writes {FIGURE.name} of docs/img.",
                 variants=[Variant("affinity", year)],
                 difference=equal,
                 n_runs=1,
@@ -93,9 +98,23 @@ def _weekly(platform: Platform, request: Request) -> Detail:
     compared = time.perf_counter()
     run(platform, "maintain_tables", request)
     kept = time.perf_counter()
+    _forget(platform)
     if (after := _everything(platform)) != before:
         raise RuntimeError(f"the upkeep of {request.as_of} made {after} of {before}")
     return {"features, s": built - begun, "upkeep, s": kept - compared}
+
+
+def _in_miniature() -> dict[str, str]:
+    """What tables keep for days, kept for as many nights of this year."""
+    days = {name: int(kept.split()[1]) for name, kept in ddl.HISTORY.items() if kept.endswith(" days")}
+    return {name: f"interval {kept * _NIGHT_SECS} seconds" for name, kept in days.items()}
+
+
+def _forget(platform: Platform) -> None:
+    """Clean the logs, as Spark does after a commit, but only of what is older than a whole day of the clock."""
+    for spec in TABLES:
+        if DeltaTable.is_deltatable(uri := str(platform.root.table(spec))):
+            DeltaTable(uri).cleanup_metadata()
 
 
 def _everything(platform: Platform) -> dict[str, str]:
