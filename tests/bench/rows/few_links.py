@@ -99,7 +99,8 @@ def _written(spark: SparkSession, folder: Path, spec: TableSpec, rows: str) -> F
     with duckdb.connect(config={"threads": 2}) as connection:
         connection.execute(f"CREATE TEMP VIEW made AS SELECT *, hash(subject_key) % {_FILES} AS file_no FROM ({rows})")
         for number in range(_FILES):
-            chosen = f"SELECT * EXCLUDE (file_no) FROM made WHERE file_no = {number}"
+            mixed = "ORDER BY hash(subject_key)"  # those that are asked for do not lie together
+            chosen = f"SELECT * EXCLUDE (file_no) FROM made WHERE file_no = {number} {mixed}"
             connection.execute(f"COPY ({chosen}) TO '{folder}/{number}.parquet' (FORMAT parquet)")
     kinds = {column.name: column.type for column in spec.columns}
     return Files(spark, [str(path) for path in sorted(folder.glob("*.parquet"))], kinds)
