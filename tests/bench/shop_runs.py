@@ -32,7 +32,7 @@ def run(platform: Platform, job: str, request: Request) -> None:
 
 def take_in(platform: Platform, landing: Path) -> None:
     """Every channel of a shop that has landed something."""
-    there = {path.relative_to(landing).parts[0] for path in landing.rglob("*") if path.is_file()}
+    there = {path.name for path in landing.iterdir() if any(file.is_file() for file in path.rglob("*"))}
     if events := tuple(source for source in _EVENTS if source.removeprefix("shop_") in there):
         run(platform, "ingest_events", Request(None, events, landing))
     if "crm" in there:

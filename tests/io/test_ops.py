@@ -10,7 +10,7 @@ from affinity.io.config import load_config
 from affinity.io.leases import leases
 from affinity.io.ops import OpsStore, Row, now
 from affinity.io.root import Root, open_root
-from affinity.tables import ops
+from affinity.tables import ddl, ops
 
 N_ROWS = 40
 
@@ -80,3 +80,14 @@ def test_upkeep_compacts_the_manifest_under_the_lease_of_its_run(root: Root) -> 
     with leases(root, [ops.FILES]):
         store.compact(ops.FILES)
     assert len(store.read(ops.FILES)) == len(rows)
+
+
+def test_upkeep_removes_files_of_which_the_log_no_longer_tells(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ddl.HISTORY, "delta.deletedFileRetentionDuration", "interval 0 seconds")
+    n_files = appended(root)
+    table = DeltaTable(str(root.table(ops.QUALITY_RESULTS)))
+    table.create_checkpoint()  # leaves out what was removed longer ago than it is kept
+    OpsStore(root).compact(ops.QUALITY_RESULTS)
+    lying = list(root.table(ops.QUALITY_RESULTS).glob("*.parquet"))
+    assert (len(lying), n_files > 1) == (1, True)
+    assert len(OpsStore(root).read(ops.QUALITY_RESULTS)) == N_ROWS

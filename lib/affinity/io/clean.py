@@ -130,11 +130,12 @@ class CleanWork(Work):
 
     def _inputs(self, lines: _Lines, files: Sequence[Row]) -> Inputs:
         told = self._told(lines, [row["file_id"] for row in files if row["feed"] == Feed.CUSTOMERS])
-        seen_again, is_anew = self._seen_again(told, files)
+        standing = self._links(live_files(self.plan.manifest))
+        seen_again, is_anew = self._seen_again(told, standing, files)
         is_anew = is_anew or SETTINGS_BEFORE in self.plan.inputs or any(map(_was_heard_before, files))
         n_statements = sum(row["n_rows"] for row in files if row["feed"] == Feed.CUSTOMERS)
         frames = {
-            silver.LINKS: self._links(live_files(self.plan.manifest)),
+            silver.LINKS: standing,
             silver.IDENTITIES: self.pinned(silver.IDENTITIES),
         }
         named = {spec.full_name: frame for spec, frame in frames.items()}
@@ -162,17 +163,16 @@ class CleanWork(Work):
             return told
         return told.unionByName(links.of_statements(self.store.files(silver.CUSTOMERS, version), statements))
 
-    def _seen_again(self, told: DataFrame, files: Sequence[Row]) -> tuple[DataFrame, bool]:
+    def _seen_again(self, told: DataFrame, standing: DataFrame, files: Sequence[Row]) -> tuple[DataFrame, bool]:
         """Links that files told of which are gone, as others tell of them; and whether any link has changed thereby.
 
         What a correction says once more, and most say it, is not looked for.
         """
         gone = replaced_by(self.plan.manifest, {row["file_id"] for row in files})
-        lost, standing = self._links(gone), self._links(live_files(self.plan.manifest))
         nothing = standing.limit(0)
         if not gone:
             return nothing, False
-        missed = links.news(lost, links.first_seen(standing, told))
+        missed = links.news(self._links(gone), links.first_seen(standing, told))
         if missed.isEmpty():
             return nothing, False
         counting = cleaning.dated(lines_that_count(self.pinned(bronze.EVENTS), self._of_events()))

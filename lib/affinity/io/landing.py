@@ -128,8 +128,9 @@ def said_date(name: str, mapping: SourceMapping) -> str | None:
 def waiting_files(landing: Path, mappings: Sequence[SourceMapping]) -> list[str]:
     """The names of files of some sources that are hidden or not finished yet."""
     suffixes = "|".join(map(re.escape, _WAITING_SUFFIXES))
-    names = (Path(folder).relative_to(landing) / name for folder, _, files in os.walk(landing) for name in files)
-    found = [name for name in names if not _is_finished(name.parts)]
+    folders = ((Path(folder).relative_to(landing), files) for folder, _, files in os.walk(landing))
+    names = ((folder, (*folder.parts, name)) for folder, files in folders for name in files)
+    found = [folder / parts[-1] for folder, parts in names if not _is_finished(parts)]
     plain = {name: Path(re.sub(rf"(?:{suffixes})$", "", name.as_posix())) for name in found}
     bare = {name: path.with_name(path.name.lstrip("._")) for name, path in plain.items()}
     return sorted(name.as_posix() for name, path in bare.items() if any(_fits(path, mapping) for mapping in mappings))

@@ -78,12 +78,14 @@ class OpsStore:
         try:
             with named(self._root, spec, version):
                 wanted = [(name, "=", value) for name, value in where.items()] if where else None
-                rows = DeltaTable(str(path), version=version).to_pyarrow_table(filters=wanted).to_pylist()
+                found = DeltaTable(str(path), version=version).to_pyarrow_table(filters=wanted)
         except TableNotFoundError:
             if version is not None:
                 raise damaged(spec, f"version {version} was released, and {path} holds no table") from None
             return []
-        return [dict.fromkeys(spec.column_names) | row for row in rows]  # written before a column was added: null
+        nothing = [None] * found.num_rows  # written before a column was added: null
+        columns = dict.fromkeys(spec.column_names, nothing) | {n: found[n].to_pylist() for n in found.column_names}
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
     def append(self, spec: TableSpec, rows: Sequence[Row]) -> None:
         """Add rows in one commit; appends of several processes never exclude each other.
@@ -147,7 +149,7 @@ class OpsStore:
             table = self._create(spec)
             if is_fragmented(self._root, spec):
                 table.optimize.compact()
-            table.vacuum(dry_run=False)
+            table.vacuum(dry_run=False, full=True)  # else not what a checkpoint no longer tells of
             table.create_checkpoint()
             return int(table.version())
 
