@@ -228,22 +228,34 @@ def test_lines_that_are_taken_later_keep_the_date_of_their_file(shop: MappedShop
     assert dates == {(1, 6), (2, 6)}
 
 
+def test_lines_of_a_moved_file_are_held_against_the_date_by_which_it_came(shop: MappedShop) -> None:
+    ahead = shop.land_text("2025-10-10.csv", SOLD.replace("R1,2025-10-06", "R9,2025-10-12"))
+    assert [result.status for result in shop.ingest()] == [Status.DONE, Status.DONE]
+    assert shop.counts()[QUARANTINED, "event_ts_future"] == 1
+    ahead.rename(shop.landing / "2025-10-11.csv")
+    replayed = shop.replay("event_ts_future")
+    assert (replayed.status, replayed.reason) == (Status.DONE, "0 of 1 lines are taken now")
+    assert shop.counts()[QUARANTINED, "event_ts_future"] == 1
+
+
 def test_statements_that_are_put_back_are_known_for_it_though_they_were_refused_between(shop: MappedShop) -> None:
-    def noted(**changed: str) -> list[tuple[str, int]]:
-        """States and readings of the first file's statements, after another look at what landed."""
+    def noted(**changed: str) -> list[tuple[str, int, bool]]:
+        """States and readings of the first file's statements, and whether they have a correction, after another look
+        at what landed.
+        """
         shop.map(own='[customers]\ncountry = "Item"\n\n[events.type_words]', **changed)
         shop.run("ingest_customers")
         of_file = [row for row in shop.manifest() if (row["file_id"], row["feed"]) == (file_id, Feed.CUSTOMERS)]
-        return [(row["state"], row["n_readings"]) for row in of_file]
+        return [(row["state"], row["n_readings"], row["superseded_by"] is not None) for row in of_file]
 
     file_id, path = shop.noted("2025-10-06.csv")["file_id"], shop.landing / "2025-10-06.csv"
     first = path.read_bytes()
-    assert noted() == [(FileState.INGESTED, 1)]
+    assert noted() == [(FileState.INGESTED, 1, False)]
     shop.land_text(path.name, SOLD)
-    assert noted() == [(FileState.SUPERSEDED, 1)]
+    assert noted() == [(FileState.SUPERSEDED, 1, True)]
     path.write_bytes(first)
-    assert noted(card='"Card", "Till"]') == [(FileState.REFUSED, 1)]
-    assert noted() == [(FileState.INGESTED, 2)]
+    assert noted(card='"Card", "Till"]') == [(FileState.REFUSED, 1, True)]
+    assert noted() == [(FileState.INGESTED, 2, False)]
 
 
 def _digests(shop: Shop) -> list[str]:

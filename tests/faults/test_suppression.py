@@ -7,6 +7,7 @@ import pytest
 from deltalake import DeltaTable
 
 from affinity.core.errors import ExitCode, Infrastructure
+from affinity.io.ask import ask
 from affinity.io.suppression import suppressed_files
 from affinity.jobs import cli
 from affinity.tables import bronze, ops, silver
@@ -47,6 +48,7 @@ def test_events_of_an_erased_person_are_counted_and_not_kept(shop: Shop, monkeyp
     assert (balance["n_rows"], balance["n_accepted"], balance["n_filtered"]) == (3, 1, 2)
     (listed,) = shop.platform.ops.read(ops.SUPPRESSIONS)
     assert gone not in str(listed)
+    assert ask(shop.platform.root, "SELECT * FROM ops.suppressions") == [listed]
 
 
 def test_a_damaged_list_is_no_shorter_one(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

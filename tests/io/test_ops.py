@@ -8,7 +8,7 @@ from deltalake import DeltaTable
 from affinity.io import ops as ops_module
 from affinity.io.config import load_config
 from affinity.io.leases import leases
-from affinity.io.ops import OpsStore, Row, now
+from affinity.io.ops import OpsStore, Row, has_old_files, now
 from affinity.io.root import Root, open_root
 from affinity.tables import ddl, ops
 
@@ -87,6 +87,7 @@ def test_upkeep_removes_files_of_which_the_log_no_longer_tells(root: Root, monke
     n_files = appended(root)
     table = DeltaTable(str(root.table(ops.QUALITY_RESULTS)))
     table.create_checkpoint()  # leaves out what was removed longer ago than it is kept
+    assert has_old_files(root, ops.QUALITY_RESULTS)
     OpsStore(root).compact(ops.QUALITY_RESULTS)
     lying = list(root.table(ops.QUALITY_RESULTS).glob("*.parquet"))
     assert (len(lying), n_files > 1) == (1, True)

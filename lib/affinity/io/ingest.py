@@ -206,6 +206,9 @@ class IngestWork(Work):
                 "state": str(FileState.REFUSED if file.file_id in source.refused else FileState.INGESTED),
                 "n_readings": (before.get(file.file_id, blank)["n_readings"] or 0)
                 + (file.file_id not in source.refused),
+                "superseded_by": before.get(file.file_id, blank)["superseded_by"]
+                if file.file_id in source.refused
+                else None,
                 "n_rows": source.n_lines.get(file.file_id, 0),
                 "defects": to_json(source.defects[file.file_id]) if file.file_id in source.defects else None,
                 "drift": own.drift if (own := source.delivery.layouts.get(file.file_id)) else None,

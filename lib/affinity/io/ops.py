@@ -251,7 +251,7 @@ def is_fragmented(root: Root, spec: TableSpec) -> bool:
 
 def has_old_files(root: Root, spec: TableSpec) -> bool:
     """Whether there are files that no version of the last week needs."""
-    return bool(DeltaTable(str(root.table(spec))).vacuum(retention_hours=None, dry_run=True))
+    return bool(DeltaTable(str(root.table(spec))).vacuum(dry_run=True, full=True))
 
 
 def _run_id(metadata: str | None) -> str | None:

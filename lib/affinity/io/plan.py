@@ -221,6 +221,7 @@ def _plan_replay(question: _Question) -> Plan:
     landed = landed_again(live, landing, mapping) if fresh else {}
     files = tuple(landed[file_id] for file_id in fresh if file_id in landed)
     own = layouts(files, mapping)
+    files = tuple(replace(file, file_date=live[file.file_id]["file_date"]) for file in files)  # it may have been moved
     found = Delivery(mapping, Arrivals(files, {}, frozenset(), {}), own, noted)
     if files and len(found.faults) == len(own):
         raise BadInput(refusal(found, found.faults))

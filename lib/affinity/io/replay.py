@@ -35,7 +35,7 @@ class ReplayWork(IngestWork):
         before = self._before(source)
         rows = self._rows(source, found)
         outputs = self.transform(Inputs({"rows": rows, bronze.EVENTS.full_name: before}, mapping=source.mapping))
-        parts = self._taken(source, outputs.tables[bronze.EVENTS])
+        parts = self._taken(outputs.tables[bronze.EVENTS])
         check_unchanged(source.delivery.arrivals.new)
         n_asked = self._n_asked(before)
         n_taken = self._publish(source, parts, before, n_asked) if parts else 0
@@ -67,12 +67,8 @@ class ReplayWork(IngestWork):
         unnumbered = reading.rows(spark, found.in_parts, numbers_lines=False)
         return rows.unionByName(numbered(unnumbered, rejecting(feed).get(Defect.REPEATED_LINE)))
 
-    def _taken(self, source: Source, taken: DataFrame) -> Sequence[Part]:
-        """Write the lines by the date that their file has in the manifest, though it may lie under another by now."""
+    def _taken(self, taken: DataFrame) -> Sequence[Part]:
         store, run_id = self.platform.store, self.plan.run_id
-        dates = [(row["file_id"], row["file_date"]) for row in source.delivery.manifest]
-        dated = self.platform.spark.createDataFrame(dates, "file_id string, file_date date")
-        taken = taken.drop("file_date").join(F.broadcast(dated), on="file_id", how="inner")
         place = Place(store.parts_folder(bronze.EVENTS, run_id), run_id, store.part_schema(bronze.EVENTS))
         return written(taken.withColumn("run_id", F.lit(run_id)), place).parts
 

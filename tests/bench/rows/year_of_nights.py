@@ -59,8 +59,8 @@ def row(days: int = 365) -> Iterator[Row]:
                 doc=f"The simulated shop `tiny` for {days} days: each night the files of its day, ingest_events, "
                 "ingest_customers and clean_events; every seventh day maintain_tables, by which no digest of a table "
                 "may change, and build_features, which reads all days. At the end the digests are those of all files "
-                "at once. For what Delta keeps by age, replaced files a week and a log a month, a day has "
-                f"{_NIGHT_SECS} seconds. Also writes {FIGURE.name} of docs/img.",
+                f"at once. Delta keeps replaced files for a week and logs for a month: of {_NIGHT_SECS} seconds a day. "
+                f"Also writes {FIGURE.name} of docs/img.",
                 variants=[Variant("affinity", year)],
                 difference=equal,
                 n_runs=1,
