@@ -51,8 +51,8 @@ def tables_page(tables: Sequence[TableSpec] = TABLES, models: Sequence[ModelSpec
         "Tables lie at `<root>/tables/<layer>/<table>` as Delta tables that every reader understands. `affinity sql` "
         "and the notebooks see each at its released version as `layer.table`, and of gold tables the newest released "
         "slice as `gold.<table>_latest`. They add the views at the end, and to tables with `subject_id` a "
-        "`customer_id`, to whom the row belongs today. Timestamps are UTC, days those of the business zone. A check is a "
-        "predicate that no row may break; a null passes. Personal: a pseudonym stands for a person, an attribute is "
+        "`customer_id`, to whom the row belongs today. Timestamps are UTC, days those of the business zone. A check is "
+        "a predicate that no row may break; a null passes. Personal: a pseudonym stands for a person, an attribute is "
         "said of one."
     )
     known = _listed(("Model", "What it is"), [(f"`{model.full_name}`", model.doc) for model in models])
