@@ -1,5 +1,6 @@
 """The logs of bookkeeping: appended by many, compacted in passing by one."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,21 @@ def test_a_log_has_few_files_however_often_it_was_appended_to(root: Root) -> Non
     assert appended(root) < 20
     log = root.table(ops.QUALITY_RESULTS) / "_delta_log"
     assert len(list(log.glob("*.checkpoint.parquet"))) >= 3
+
+
+def test_rows_of_many_at_once_stand_though_commits_are_kept_for_no_time(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ddl.HISTORY, "delta.logRetentionDuration", "interval 0 seconds")
+    numbers = range(4 * N_ROWS)
+    OpsStore(root).append(ops.QUALITY_RESULTS, [row(-1)])
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: OpsStore(root).append(ops.QUALITY_RESULTS, [row(number)]), numbers))
+    assert sorted(each["n_rows"] for each in OpsStore(root).read(ops.QUALITY_RESULTS)) == [-1, *numbers]
+    log = root.table(ops.QUALITY_RESULTS) / "_delta_log"
+    assert len(list(log.glob("*.json"))) > len(numbers), "upkeep removes commits, and nobody else"
+    OpsStore(root).compact(ops.QUALITY_RESULTS)
+    assert len(list(log.glob("*.json"))) <= 2
 
 
 def test_a_log_that_somebody_compacts_is_left_alone(root: Root) -> None:

@@ -42,7 +42,7 @@ def check_log(root: Root, spec: TableSpec) -> None:
     Raises:
         Infrastructure: there is one.
     """
-    if empty := [path for path in _log(root, spec).glob("*.json") if not path.stat().st_size]:
+    if empty := [path for path in _log(root, spec).glob("*.json") if _is_empty(path)]:
         raise damaged(spec, f"{min(empty)} is empty")
 
 
@@ -68,6 +68,13 @@ def damaged(spec: TableSpec, fault: str) -> Infrastructure:
 
 def _log(root: Root, spec: TableSpec) -> Path:
     return root.table(spec) / "_delta_log"
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return not path.stat().st_size
+    except FileNotFoundError:  # an old commit that upkeep removed meanwhile
+        return False
 
 
 def _log_fault(log: Path, version: int | None) -> str | None:

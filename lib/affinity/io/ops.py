@@ -36,6 +36,8 @@ _LARGE_BYTES = 128 * 2**20
 _FRAGMENTS = 4
 _COMMITS_OF_A_FILE = 16
 _COMPACTION_SECS = 60
+_UPKEEP_CLEANS = {"delta.enableExpiredLogCleanup": "false"}
+"""Two appends that removed the same old commits would each find some gone, and fail after the rows were there."""
 _again = retry(
     retry=retry_if_exception_type(CommitFailedError),
     stop=stop_after_attempt(8),
@@ -140,7 +142,8 @@ class OpsStore:
 
     @_again
     def compact(self, spec: TableSpec) -> int:
-        """Turn the many small files of a log into few, remove those that a week has not needed; return the version.
+        """Turn the many small files of a log into few, remove those that a week has not needed, and commits that are
+        older than a month; return the version.
 
         Delta would let two do so at once, and each row would be there twice: whoever does holds the lease of the log.
         """
@@ -151,6 +154,7 @@ class OpsStore:
                 table.optimize.compact()
             table.vacuum(dry_run=False, full=True)  # else not what a checkpoint no longer tells of
             table.create_checkpoint()
+            table.cleanup_metadata()
             return int(table.version())
 
     def _create(self, spec: TableSpec) -> DeltaTable:
@@ -162,7 +166,7 @@ class OpsStore:
                 )
                 for c in spec.columns
             ]
-            properties = {"affinity.spec_version": str(spec.version), **HISTORY}
+            properties = {"affinity.spec_version": str(spec.version), **HISTORY, **_UPKEEP_CLEANS}
             DeltaTable.create(
                 uri,
                 Schema(fields),

@@ -16,7 +16,7 @@ from affinity.io.platform import Platform
 from affinity.simulate.params import SIZES, ShopConfig
 from affinity.simulate.place import Shop
 from affinity.tables import bronze, ddl
-from affinity.tables.catalog import TABLES
+from affinity.tables.catalog import SPARK_TABLES
 from tests.bench.events import OUT
 from tests.bench.harness import Detail, Row, Sample, Variant, equal
 from tests.bench.night_figures import draw_nights
@@ -112,7 +112,7 @@ def _in_miniature() -> dict[str, str]:
 
 def _forget(platform: Platform) -> None:
     """Clean the logs, as Spark does after a commit, but only of what is older than a whole day of the clock."""
-    for spec in TABLES:
+    for spec in SPARK_TABLES:
         if DeltaTable.is_deltatable(uri := str(platform.root.table(spec))):
             DeltaTable(uri).cleanup_metadata()
 
