@@ -229,7 +229,8 @@ def test_lines_that_are_taken_later_keep_the_date_of_their_file(shop: MappedShop
 
 
 def test_lines_of_a_moved_file_are_held_against_the_date_by_which_it_came(shop: MappedShop) -> None:
-    ahead = shop.land_text("2025-10-10.csv", SOLD.replace("R1,2025-10-06", "R9,2025-10-12"))
+    good = SOLD.replace("R1,2025-10-06", "R8,2025-10-10")
+    ahead = shop.land_text("2025-10-10.csv", good, good.replace("R8,2025-10-10", "R9,2025-10-12"))
     assert [result.status for result in shop.ingest()] == [Status.DONE, Status.DONE]
     assert shop.counts()[QUARANTINED, "event_ts_future"] == 1
     ahead.rename(shop.landing / "2025-10-11.csv")
