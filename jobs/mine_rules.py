@@ -39,9 +39,8 @@ def transform(inputs: Inputs, settings: MineRules) -> Outputs:
         for frame in (found, rules, model.freqItemsets):
             frame.unpersist()
         raise NotYet("none of {n_itemsets} frequent itemsets of {n_baskets} baskets makes a rule".format(**counts))
-    metrics, trained = {name: float(n) for name, n in counts.items()}, PipelineModel([model])
-    challenger = Challenger(models.RULES, "n_rules", metrics["n_rules"], baseline=1.0, pipeline=trained)
-    return Outputs({gold.ASSOCIATION_RULES: rules}, challenger, metrics, release=(found, rules, model.freqItemsets))
+    challenger = Challenger(models.RULES, "n_rules", counts["n_rules"], baseline=1.0, pipeline=PipelineModel([model]))
+    return Outputs({gold.ASSOCIATION_RULES: rules}, challenger, counts, release=(found, rules, model.freqItemsets))
 
 
 JOB = Job(

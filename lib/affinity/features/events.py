@@ -96,7 +96,7 @@ def only_currency(lowest: str, highest: str, what: str) -> Column:
         F.concat(
             F.lit(f"Amounts of {what} are in several currencies, expected one, got at least "),
             F.concat_ws(" and ", lowest, highest),
-            F.lit("; convert them at ingestion or pass the one currency to count."),
+            F.lit("; land their lines in one currency."),
         )
     )
     return F.when(F.col(lowest) != F.col(highest), mixed.cast("string")).otherwise(F.col(lowest))

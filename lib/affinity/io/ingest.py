@@ -193,30 +193,30 @@ class IngestWork(Work):
     def _noted(self, source: Source) -> list[Row]:
         """The rows of the manifest that change by a source."""
         before = {row["file_id"]: row for row in source.delivery.manifest}
-        known = {file_id: row for file_id, row in before.items() if row["state"] != FileState.REFUSED}
         blank: Row = dict.fromkeys(ops.FILES.column_names)
-        stamp = {"source": source.mapping.name, "feed": str(self.job.feed), "ingested_ts": now()}
-        fresh = [
-            {
-                **blank,
-                **stamp,
-                **_facts(file),
-                "run_id": self.plan.run_id,
-                "also_seen_as": known.get(file.file_id, blank)["also_seen_as"],
-                "state": str(FileState.REFUSED if file.file_id in source.refused else FileState.INGESTED),
-                "n_readings": (before.get(file.file_id, blank)["n_readings"] or 0)
-                + (file.file_id not in source.refused),
-                "superseded_by": before.get(file.file_id, blank)["superseded_by"]
-                if file.file_id in source.refused
-                else None,
-                "n_rows": source.n_lines.get(file.file_id, 0),
-                "defects": to_json(source.defects[file.file_id]) if file.file_id in source.defects else None,
-                "drift": own.drift if (own := source.delivery.layouts.get(file.file_id)) else None,
-                "reason": source.refused.get(file.file_id),
-            }
-            for file in source.delivery.arrivals.new
-        ]
-        return noted(list(known.values()), source.left.arrivals, fresh)
+        new = source.delivery.arrivals.new
+        fresh = [blank | self._row_of(source, file, before.get(file.file_id, blank)) for file in new]
+        known = [row for row in before.values() if row["state"] != FileState.REFUSED]
+        return noted(known, source.left.arrivals, fresh)
+
+    def _row_of(self, source: Source, file: LandedFile, before: Row) -> Row:
+        """The row of a new file; one that is refused keeps what it was, and one that counts was read once more."""
+        is_refused = file.file_id in source.refused
+        own = source.delivery.layouts.get(file.file_id)
+        return _facts(file) | {
+            "source": source.mapping.name,
+            "feed": str(self.job.feed),
+            "ingested_ts": now(),
+            "run_id": self.plan.run_id,
+            "also_seen_as": before["also_seen_as"],
+            "state": str(FileState.REFUSED if is_refused else FileState.INGESTED),
+            "n_readings": (before["n_readings"] or 0) + (not is_refused),
+            "superseded_by": before["superseded_by"] if is_refused else None,
+            "n_rows": source.n_lines.get(file.file_id, 0),
+            "defects": to_json(source.defects[file.file_id]) if file.file_id in source.defects else None,
+            "drift": own.drift if own else None,
+            "reason": source.refused.get(file.file_id),
+        }
 
 
 def _reconciled(
