@@ -9,7 +9,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from affinity.features.identities import of_customers
+from affinity.features.identities import holding, of_customers
 from affinity.io.config import load_config
 from affinity.io.job import Job, find
 from affinity.io.ops import Row
@@ -90,8 +90,9 @@ class Shop:
     def read(self, spec: TableSpec) -> DataFrame:
         """A table as released, of customers as they are known now."""
         releases = Releases.of(self.platform.ops)
-        rows, who = (self.platform.store.read(each, releases.version(each)) for each in (spec, silver.IDENTITIES))
-        return of_customers(rows, who, date.max) if spec in OF_SUBJECTS else rows
+        specs = (spec, silver.IDENTITY_CHANGES)
+        rows, changes = (self.platform.store.read(each, releases.version(each)) for each in specs)
+        return of_customers(rows, holding(changes), date.max) if spec in OF_SUBJECTS else rows
 
     def manifest(self) -> list[Row]:
         """The manifest as released."""

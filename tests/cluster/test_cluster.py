@@ -28,7 +28,7 @@ DETERMINISTIC = (
     bronze.EVENTS,
     silver.EVENTS,
     silver.QUARANTINE,
-    silver.IDENTITIES,
+    silver.IDENTITY_CHANGES,
     silver.ITEMS,
     silver.CUSTOMERS,
     gold.CUSTOMER_FEATURES,

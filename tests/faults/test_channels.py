@@ -14,6 +14,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from affinity.core.vocabulary import Status
+from affinity.features.identities import holding
 from affinity.io.job import find
 from affinity.io.plan import Request
 from affinity.io.runner import Result, run_job
@@ -171,7 +172,7 @@ def test_links_go_with_the_file_that_tells_of_them_and_come_again_with_it(shop: 
         jsonl(shop, f"web/{DAY}/web-{DAY}T07.jsonl", *lines)
         for job in ("ingest_events", "clean_events"):
             assert run(shop, job, "shop_web").status is Status.DONE
-        return shop.read(silver.IDENTITIES).where("valid_to_date IS NULL AND customer_id <> subject_id").count()
+        return holding(shop.read(silver.IDENTITY_CHANGES)).where("customer_id <> subject_id").count()
 
     assert [n_joined("one", "two"), n_joined("one"), n_joined("one", "two")] == [2, 1, 2]
 

@@ -26,7 +26,14 @@ from tests.faults.conftest import REPOSITORY, environment
 from tests.simulate.making import FAULTY, make, tiny
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-WRITTEN = (silver.EVENTS, silver.QUARANTINE, silver.SUBJECT_DAILY, silver.LINKS, silver.IDENTITIES, ops.DISPOSITIONS)
+WRITTEN = (
+    silver.EVENTS,
+    silver.QUARANTINE,
+    silver.SUBJECT_DAILY,
+    silver.LINKS,
+    silver.IDENTITY_CHANGES,
+    ops.DISPOSITIONS,
+)
 
 
 def overrides(folder: Path) -> list[str]:

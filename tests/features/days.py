@@ -67,9 +67,9 @@ def answered(statement: str, **tables: pa.Table) -> pa.Table:
 
 
 def belonging(spark: SparkSession, who: Mapping[str, str]) -> DataFrame:
-    """silver.identities of subjects and whose they are, known for long."""
-    rows = [(subject, customer, date(2000, 1, 1), None) for subject, customer in who.items()]
-    return spark.createDataFrame(rows, "subject_id string, customer_id string, linked_date date, valid_to_date date")
+    """Subjects and whose they are, known for long."""
+    rows = [(subject, customer, date(2000, 1, 1)) for subject, customer in who.items()]
+    return spark.createDataFrame(rows, "subject_id string, customer_id string, linked_date date")
 
 
 def of_themselves(made: DataFrame) -> DataFrame:

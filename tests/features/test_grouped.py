@@ -1,13 +1,12 @@
 """Statements over whole groups, in Spark's tasks."""
 
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 
 import pytest
 
 from affinity.features import grouped
-from affinity.features.grouped import ARRIVED, GROUP, SPEAKS, Files, cut, in_blocks, in_groups, mapped
+from affinity.features.grouped import ARRIVED, GROUP, SPEAKS, Files, cut, in_blocks, in_groups, mapped, with_each
 
 
 @pytest.fixture(scope="module")
@@ -85,20 +84,22 @@ def test_a_failing_cut_tells_nothing_of_a_row(files):
     assert "k4" not in str(raised.value)
 
 
+def counting(folder):
+    def counted(asked, path):
+        [(n_rows, _least)] = asked.sql(f"SELECT count(*), min(key) FROM {ARRIVED}").fetchall()
+        (folder / Path(path).name).write_text(str(n_rows))
+
+    return counted  # tasks know nothing of the module of tests
+
+
 @pytest.mark.parametrize("most_bytes", [1, 1 << 20])
-def test_few_rows_are_looked_up_here_and_by_tasks(files, monkeypatch, most_bytes):
+def test_work_is_done_with_each_file_here_and_by_tasks(files, monkeypatch, tmp_path, most_bytes):
     monkeypatch.setattr(grouped, "_TASK_BYTES", most_bytes)
-    columns = {"key": "string", "most": "bigint", "day": "date"}
-    some = f"SELECT key, n FROM {ARRIVED} WHERE n < 4000"
-    statement = "SELECT key, max(n), DATE '2026-01-02' FROM kept WHERE key IN ('k1', 'k2') GROUP BY key"
-    with grouped.kept(files, some) as ask:
-        found = ask(statement, columns)
-    rows = list(zip(*(column.to_pylist() for column in found), strict=True))  # one of each task
-    assert found.column_names == list(columns)
-    assert {key: max(n for name, n, _ in rows if name == key) for key in ("k1", "k2")} == {"k1": 3951, "k2": 3952}
-    assert {(key, day) for key, _, day in rows} == {("k1", date(2026, 1, 2)), ("k2", date(2026, 1, 2))}
-    with grouped.kept(replace(files, paths=[]), some) as ask:
-        assert ask(statement, columns).num_rows == 0
+    with_each(files, counting(tmp_path))
+    told = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert told.keys() == {Path(path).name for path in files.paths}
+    assert sum(map(int, told.values())) == 5_000
+    with_each(replace(files, paths=[]), counting(tmp_path))
 
 
 @pytest.mark.parametrize("most_bytes", [1, 1 << 20])
@@ -108,23 +109,23 @@ def test_a_damaged_file_is_told(files, monkeypatch, tmp_path, most_bytes):
     content = bytearray(Path(files.paths[0]).read_bytes())
     content[4:200] = bytes(byte ^ 255 for byte in content[4:200])
     bad.write_bytes(content)
-    there = replace(files, paths=[*files.paths, str(bad)])
-    with (
-        pytest.raises(Exception, match=f"{grouped.UNREADABLE}{bad}"),
-        grouped.kept(there, f"SELECT key, n FROM {ARRIVED}") as ask,
-    ):
-        ask("SELECT key, n FROM kept", dict(files.columns))
+    with pytest.raises(Exception, match=f"{grouped.UNREADABLE}{bad}"):
+        with_each(replace(files, paths=[*files.paths, str(bad)]), counting(tmp_path))
 
 
 @pytest.mark.parametrize("most_bytes", [1, 1 << 20])
-def test_nothing_of_a_row_is_told_while_rows_are_streamed(files, monkeypatch, most_bytes):
+def test_nothing_of_a_row_is_told_of_a_file(files, monkeypatch, most_bytes):
     monkeypatch.setattr(grouped, "_TASK_BYTES", most_bytes)
-    some = "(SELECT min(key) AS key FROM kept), range(200000) AS r(i)"
+    with pytest.raises(Exception, match="Groups could not be computed: ConversionException") as raised:
+        with_each(files, lambda asked, _path: asked.sql(f"SELECT key::INTEGER FROM {ARRIVED}").fetchall())
+    assert "k1" not in str(raised.value)
+    assert "k0" not in str(raised.value)
+
+
+def test_nothing_of_a_row_is_told_while_rows_are_streamed(files):
+    some = f"(SELECT min(key) AS key FROM {ARRIVED}), range(200000) AS r(i)"
     late = f"SELECT CASE WHEN i = 199999 THEN key ELSE '1' END::INTEGER AS n FROM {some}"
-    with (
-        pytest.raises(Exception, match="Groups could not be computed") as raised,
-        grouped.kept(files, f"SELECT key FROM {ARRIVED}") as ask,
-    ):
-        ask(late, {"n": "int"})
+    with pytest.raises(Exception, match="Groups could not be computed") as raised:
+        mapped(files, late, {"n": "int"}).collect()
     assert "k1" not in str(raised.value)
     assert "k0" not in str(raised.value)

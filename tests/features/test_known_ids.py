@@ -1,13 +1,16 @@
 """Links and identities of the tables, looked up by keys."""
 
 import random
+from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from affinity.features import grouped
+from affinity.features import grouped, key_index, known_ids
 from affinity.features.grouped import Files
 from affinity.features.known_ids import Identity, IdFiles, Link
 from affinity.tables import silver
@@ -32,7 +35,8 @@ LINKS = drawn(300)
 STANDING = [link for link, file_id in LINKS if file_id != GONE]
 SIDES = STANDING + [Link(o, ok, k, kk, day) for k, kk, o, ok, day in STANDING if k != o]
 HELD = [
-    Identity(f"a{n}", "account", f"own-{n}", f"own-{n // 3}", DAY if n % 3 else None, False, n == 4) for n in range(20)
+    Identity(f"a{n}", "account", f"own-{n}", f"own-{n // 3}", DAY if n % 3 else None, False, n == 4, DAY, 2)
+    for n in range(20)
 ]
 
 
@@ -44,19 +48,23 @@ def written(spark, folder, spec, rows):
     return Files(spark, [str(path) for path in folder.glob("*.parquet")], kinds)
 
 
-@pytest.fixture(params=[1, 1 << 20], ids=["by tasks", "here"])
-def known(spark, tmp_path, monkeypatch, request):
-    monkeypatch.setattr(grouped, "_TASK_BYTES", request.param)
+@pytest.fixture(params=[(1, 1 << 20), (1 << 20, 1 << 20), (1 << 20, 7)], ids=["by tasks", "here", "in pieces"])
+def files(spark, tmp_path, monkeypatch, request):
+    monkeypatch.setattr(grouped, "_TASK_BYTES", request.param[0])
+    monkeypatch.setattr(key_index, "_PIECE_ROWS", request.param[1])
     links = [{**link._asdict(), "file_id": file_id, "run_id": "r"} for link, file_id in LINKS]
-    dates = {"valid_from_date": DAY, "valid_to_date": None, "run_id": "r"}
-    held = [row._asdict() | dates for row in HELD]
-    ended = [row._asdict() | dates | {"customer_id": "own-0", "valid_to_date": DAY} for row in HELD]
-    files = (
+    before = [row._asdict() | {"customer_id": "own-0", "change_no": 1, "run_id": "r0"} for row in HELD]
+    held = [row._asdict() | {"run_id": "r1"} for row in HELD]
+    found = (
         written(spark, tmp_path / "links", silver.LINKS, links),
-        written(spark, tmp_path / "identities", silver.IDENTITIES, held + ended),
+        written(spark, tmp_path / "identities", silver.IDENTITY_CHANGES, held + before),
     )
-    with IdFiles(*files, ["file-1", "file-2", "file-3"], tmp_path / "scratch").opened() as opened:
-        yield opened
+    return IdFiles(*found, ["file-1", "file-2", "file-3"], tmp_path / "index")
+
+
+@pytest.fixture
+def known(files):
+    return files.opened()
 
 
 def test_links_are_found_from_both_sides_of_files_that_count(known):
@@ -68,6 +76,32 @@ def test_links_are_found_from_both_sides_of_files_that_count(known):
     assert len(some) < len(known.links_of(keys))
 
 
+def test_a_copy_is_made_once_of_each_file_and_goes_with_it(files):
+    def copies():
+        return {path: path.stat().st_mtime_ns for path in files.index.rglob("*.arrow")}
+
+    files.opened()
+    made = copies()
+    path, *paths = files.links.paths
+    files.opened()
+    assert copies() == made
+    left = replace(files, links=replace(files.links, paths=paths)).opened()
+    assert copies() == {
+        file: at for file, at in made.items() if Path(path).name not in file.parts or "links" not in file.parts
+    }
+    keys = {key for key, _, _, _, _ in SIDES}
+    assert 0 < len(left.links_of(keys)) < len(SIDES)
+
+
+def test_what_another_try_has_copied_stays(files):
+    files.opened()
+    made = files.index / "links" / Path(files.links.paths[0]).name
+    at = made.stat().st_mtime_ns
+    grouped.with_each(files.links, partial(key_index._copy, known_ids._LINKS, files.index / "links"))
+    assert made.stat().st_mtime_ns == at
+    assert len(list((files.index / "links").iterdir())) == len(files.links.paths)
+
+
 def test_who_was_seen_with_an_anchor(known):
     keys = {f"c{n}" for n in range(20)} | {"unknown"}
     found = known.met(keys, ["account"])
@@ -75,9 +109,10 @@ def test_who_was_seen_with_an_anchor(known):
 
 
 def test_rows_that_hold(known):
-    since = [row._replace(valid_from_date=DAY) for row in HELD]
-    assert known.identities_of({"a4", "unknown"}) == [since[4]]
-    assert sorted(known.members_of({"own-1"})) == sorted(since[3:6])
+    assert known.identities_of({"a4", "unknown"}) == [HELD[4]]
+    assert sorted(known.members_of({"own-1"})) == sorted(HELD[3:6])
+    assert sorted(known.members_of({"own-0"})) == sorted(HELD[:3])
+    assert known.identities_of(()) == known.members_of(()) == known.links_of(()) == []
 
 
 def test_news_are_pairs_that_are_unknown_or_seen_earlier_with_their_first_witness(known):

@@ -81,9 +81,9 @@ def _silver(root: Root, ann: str, bob: str) -> None:
     for raw, customer_id in (("17850", ann), ("17851", bob)):
         key = token(read_key(root.key_file), "customer", raw)
         ids = {"subject_id": customer_id, "customer_id": customer_id}
-        write(root, silver.IDENTITIES, {"subject_key": key, "subject_kind": "customer", **ids})
+        write(root, silver.IDENTITY_CHANGES, {"subject_key": key, "subject_kind": "customer", **ids})
         write(root, silver.CUSTOMERS, {"subject_id": customer_id, "country": "France", "observed_date": BEFORE})
-    release(root, silver.IDENTITIES, 1, None)
+    release(root, silver.IDENTITY_CHANGES, 1, None)
     release(root, silver.CUSTOMERS, 1, BEFORE)
     items = [("tea", "Tea", True), ("cup", "Cup", True), ("mug", "=Mug", True), ("POST", "Postage", False)]
     named = ("item_id", "description", "is_recommendable")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from deltalake import DeltaTable
 
 from affinity.core.errors import BadInput, Infrastructure
 from affinity.io import ask
@@ -52,6 +53,23 @@ def test_latest_is_the_newest_released_slice(published: Root) -> None:
     days = "SELECT as_of_date, count(*) AS n FROM gold.customer_features{} GROUP BY ALL ORDER BY ALL"
     assert ask.ask(published, days.format("")) == [{"as_of_date": BEFORE, "n": 1}, {"as_of_date": AS_OF, "n": 2}]
     assert ask.ask(published, days.format("_latest")) == [{"as_of_date": AS_OF, "n": 2}]
+
+
+def test_merged_rows_are_found_by_their_words(tmp_path: Path) -> None:
+    root = open_root(load_config(overrides=[f"store.root={tmp_path}"]), create=True)
+    for spec, named in ((silver.CUSTOMERS, "tier"), (silver.ITEMS, "brand")):
+        write(root, spec, {named: "gold", "file_id": "1"})
+        table = DeltaTable(str(root.table(spec)))
+        rows = table.to_pyarrow_table()
+        is_one = " AND ".join(f"s.{name} = t.{name}" for name in spec.key)
+        table.merge(rows, is_one, "s", "t").when_matched_update_all().execute()
+        release(root, spec, 1, None)
+        found = ask.ask(
+            root,
+            f"SELECT count(*) AS n FROM {spec.full_name} AS a JOIN {spec.full_name} AS b USING "
+            f"({named}) WHERE {named} = 'gold'",
+        )
+        assert found == [{"n": 1}]
 
 
 def test_a_table_that_was_never_released_is_empty_with_its_columns(published: Root) -> None:

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from affinity.algorithms import identity_changes
 from affinity.algorithms.identity_updates import Change
 from affinity.core.vocabulary import Status
+from affinity.features.identities import holding
 from affinity.io.ask import ask
 from affinity.io.config import load_config
 from affinity.io.digest import digest, spark_digest
@@ -136,8 +137,8 @@ def test_people_are_found_again_and_strangers_kept_apart(
     platform, _at_once, shop = both
     truth = spark.read.format("delta").load(str(shop.truth / "identities"))
     known = subjects_of(truth, str(platform.root.key_file))
-    version = Releases.of(platform.ops).version(silver.IDENTITIES)
-    found = platform.store.read(silver.IDENTITIES, version).where("valid_to_date IS NULL")
+    version = Releases.of(platform.ops).version(silver.IDENTITY_CHANGES)
+    found = holding(platform.store.read(silver.IDENTITY_CHANGES, version))
     scores = pair_scores(found.select("subject_key", "customer_id"), known)
     assert scores["pair_precision"] >= 0.995
     assert scores["pair_recall"] >= 0.98
@@ -157,8 +158,8 @@ def test_every_bot_is_flagged_and_no_person(spark: SparkSession, both: tuple[Pla
 
 def test_another_reader_sees_the_same_identities(both: tuple[Platform, Platform, Shop]) -> None:
     platform = both[0]
-    version = Releases.of(platform.ops).version(silver.IDENTITIES)
-    expected = spark_digest(platform.store.read(silver.IDENTITIES, version), silver.IDENTITIES)
-    table = DeltaTable(str(platform.root.table(silver.IDENTITIES)), version=version)
+    version = Releases.of(platform.ops).version(silver.IDENTITY_CHANGES)
+    expected = spark_digest(platform.store.read(silver.IDENTITY_CHANGES, version), silver.IDENTITY_CHANGES)
+    table = DeltaTable(str(platform.root.table(silver.IDENTITY_CHANGES)), version=version)
     assert not expected.startswith("0-")
-    assert digest(table.to_pyarrow_dataset(), silver.IDENTITIES) == expected
+    assert digest(table.to_pyarrow_dataset(), silver.IDENTITY_CHANGES) == expected

@@ -77,10 +77,11 @@ def naive(links: DataFrame, rules: IdentityRules) -> DataFrame:
 def beside_naive(identities: DataFrame, links: DataFrame, rules: IdentityRules) -> DataFrame:
     """Whose each linked id is now, and whose it would be if every link were believed.
 
-    Columns in: silver.identities, silver.links. Columns out: subject_key (unique), customer_id, naive_customer_id.
+    Columns in: rows of silver.identity_changes that hold, silver.links. Columns out: subject_key (unique), customer_id,
+    naive_customer_id.
     """
     believed = naive(links, rules).withColumnRenamed("customer_id", "naive_customer_id")
-    current = identities.where("valid_to_date IS NULL").select("subject_key", "customer_id")
+    current = identities.select("subject_key", "customer_id")
     return current.join(believed.select("subject_key", "naive_customer_id"), on="subject_key", how="left")
 
 

@@ -4,7 +4,6 @@ from datetime import date
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from affinity.algorithms.identities import IdentityRules, resolved
 from affinity.algorithms.identity_updates import updated
@@ -18,7 +17,7 @@ _IDENTITIES = pa.schema(
         *((name, pa.bool_()) for name in ("is_shared", "is_capped")),
     ]
 )
-_HOLDING = _IDENTITIES.append(pa.field("valid_from_date", pa.date32())).append(pa.field("valid_to_date", pa.date32()))
+_HOLDING = pa.schema([("subject_key", pa.string()), ("valid_from_date", pa.date32()), ("change_no", pa.int32())])
 
 
 def news_of_few(told: DataFrame, known: KnownIds) -> tuple[DataFrame, int]:
@@ -34,17 +33,17 @@ def news_of_many(told: DataFrame, seen_again: DataFrame, known: DataFrame) -> tu
 
 
 def changed_by_few(fresh: DataFrame, known: KnownIds, rules: IdentityRules, day: date) -> DataFrame:
-    """Rows of silver.identities that few new links add or end from a day on."""
+    """Rows of silver.identity_changes by which few new links are told from a day on."""
     told = [Link(*row) for row in fresh.select(*Link._fields).collect()]
     changes = updated(told, known, rules)
     changed = pa.Table.from_pylist([change.row._asdict() for change in changes], _IDENTITIES)
     held = [change.before._asdict() for change in changes if change.before]
-    holding = pa.Table.from_pylist(held, _HOLDING)
     spark = fresh.sparkSession
-    return identities.dated(spark.createDataFrame(changed), spark.createDataFrame(holding), day)
+    current = spark.createDataFrame(pa.Table.from_pylist(held, _HOLDING))
+    return identities.dated(spark.createDataFrame(changed), current, day)
 
 
 def changed_anew(standing: DataFrame, known: DataFrame, rules: IdentityRules, day: date) -> DataFrame:
-    """``changed_by_few`` of any number: all ``standing`` links are resolved and held against silver.identities."""
-    current = known.where(F.col("valid_to_date").isNull()).drop("run_id")
+    """``changed_by_few`` of any number: all ``standing`` links are resolved and held against what was ``known``."""
+    current = identities.holding(known)
     return identities.dated(identities.changed(resolved(standing, rules), current), current, day)

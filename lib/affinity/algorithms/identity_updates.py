@@ -58,7 +58,7 @@ def updated(fresh: Iterable[Link], known: Known, rules: IdentityRules) -> list[C
 
 
 def _is_as_before(change: Change) -> bool:
-    return change.before is not None and change.before[:-1] == change.row[:-1]  # all but since when
+    return change.before is not None and change.before[:-2] == change.row[:-2]  # all but since when, and how often
 
 
 class _Graph:

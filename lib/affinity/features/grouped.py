@@ -3,7 +3,7 @@
 import gc
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, pairwise
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 ARRIVED = "arrived"
 """The rows of a task, as a statement calls them. Those of Spark pass by once: who reads them twice keeps them."""
-KEPT = "kept"
 SPEAKS = "Cannot go on: "
 """How a statement begins what it says by error(); of any other error only the kind is told, as it may hold a row."""
 UNREADABLE = "A file cannot be read: "
@@ -37,8 +36,7 @@ _PACKED = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)  # other 
 _UNPACKED = pa.ipc.IpcReadOptions(use_threads=False)
 Batches = Iterator[pa.RecordBatch]
 Work = Callable[["duckdb.DuckDBPyConnection"], Batches]
-Ask = Callable[[str, Mapping[str, str]], pa.Table]
-"""A statement and the names and types of its columns → its rows."""
+FileWork = Callable[["duckdb.DuckDBPyConnection", str], None]
 
 
 @dataclass(frozen=True)
@@ -85,29 +83,14 @@ def mapped(rows: Rows, statement: str, columns: Mapping[str, str]) -> DataFrame:
     return _sent(rows, partial(_answered, statement), columns)
 
 
-@contextmanager
-def kept(files: Files, rows: str) -> Iterator[Ask]:
-    """Rows of files that are asked many times, each time for few: a statement gives them, others call them ``KEPT``.
-
-    Of files that one task would read they are read once, into memory; of more, tasks read them each time, and a
-    statement gives what it gives of the files of each task.
-    """
+def with_each(files: Files, work: FileWork) -> None:
+    """Do some work with each file, whose rows a connection of DuckDB knows as ``ARRIVED``: here, or many by tasks."""
+    each = partial(_with_file, work, files.columns)
     if sum(Path(path).stat().st_size for path in files.paths) > _TASK_BYTES:
-        each = f"WITH {KEPT} AS NOT MATERIALIZED ({rows})"
-        yield lambda asked, columns: mapped(files, f"{each} {asked}", columns).toArrow()
+        files.spark.sparkContext.parallelize(files.paths, len(files.paths)).foreach(each)
         return
-    with ExitStack() as kept_open:
-        here: list[duckdb.DuckDBPyConnection] = []
-
-        def ask(asked: str, columns: Mapping[str, str]) -> pa.Table:
-            if not here:  # nobody may ask
-                here.append(kept_open.enter_context(_opened()))
-                with _masked(), _knowing(here[0], files.paths, files.columns):
-                    here[0].execute(f"CREATE TEMP TABLE {KEPT} AS {rows}")
-            with _masked():
-                return here[0].sql(asked).to_arrow_table().rename_columns(list(columns))
-
-        yield ask
+    for path in files.paths:
+        each(path)
 
 
 def in_groups(rows: DataFrame, key: str, statement: str, columns: Mapping[str, str]) -> DataFrame:
@@ -204,6 +187,11 @@ def _in_files(work: Work, columns: Mapping[str, str], batches: Batches) -> Batch
     _freeze()
     with _opened() as asked, _masked(), _knowing(asked, paths, columns):
         yield from work(asked)
+
+
+def _with_file(work: FileWork, columns: Mapping[str, str], path: str) -> None:
+    with _opened() as asked, _masked(), _knowing(asked, [path], columns):
+        work(asked, path)
 
 
 def _freeze() -> None:

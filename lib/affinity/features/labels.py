@@ -48,7 +48,7 @@ def labelled_people(
 ) -> DataFrame:
     """``labelled_customers`` but for programs, of whom nothing is to be learnt; customers as they were known by then.
 
-    Columns in: silver.subject_daily, whose customer_id does not count; silver.identities.
+    Columns in: silver.subject_daily, whose customer_id does not count; rows of silver.identity_changes that hold.
     """
     of_people = of_customers(contributions.drop("customer_id"), identities, as_of)
     labelled = labelled_customers(of_people, as_of=as_of, horizon_days=horizon_days, categories=categories)

@@ -15,10 +15,10 @@ from affinity.io.intact import check_log
 from affinity.io.ops import OpsStore, Row
 from affinity.io.releases import Releases
 from affinity.io.root import Root
-from affinity.tables import ops, silver
+from affinity.tables import ops
 from affinity.tables.catalog import LOG_TABLES, OF_SUBJECTS, TABLES
-from affinity.tables.spec import Column, TableSpec
-from affinity.tables.views import VIEWS, type_of
+from affinity.tables.spec import Column, TableSpec, WriteMode
+from affinity.tables.views import IDENTITIES, VIEWS, type_of
 
 LAYERS = tuple(dict.fromkeys(spec.layer for spec in TABLES))
 LOGS = (
@@ -54,11 +54,11 @@ def connect(root: Root, sql: str = "") -> duckdb.DuckDBPyConnection:
     for layer in LAYERS:
         connection.execute(f"CREATE SCHEMA {layer}")
     named = sorted(_named_in(sql), key=lambda spec: spec in OF_SUBJECTS)  # those come after what they look up
-    for spec in named:
+    for number, spec in enumerate(named, start=1):
         _add_views(connection, spec, open_table(root, spec, releases), releases)
-    if {silver.SUBJECT_DAILY, silver.ITEMS} <= set(named):
         for view in VIEWS:
-            connection.execute(f"CREATE VIEW {view.full_name} AS {view.statement}")
+            if spec in view.over and set(view.over) <= set(named[:number]):
+                connection.execute(f"CREATE VIEW {view.full_name} AS {view.statement}")
     for statement in _SETTINGS:
         connection.execute(statement)
     return connection
@@ -151,8 +151,9 @@ def _add_views(
     else:
         dataset = table.to_pyarrow_dataset()
         names = dataset.schema.names
-        # What delta-rs merges it writes as string views, by which PyArrow cannot filter; these tables are small.
-        connection.register(f"_{spec.layer}_{spec.name}", dataset.to_table() if spec in LOG_TABLES else dataset)
+        # What delta-rs merges it writes as string views, by which PyArrow cannot filter: DuckDB does it then.
+        is_merged = spec.mode is WriteMode.UPSERT or spec in LOG_TABLES
+        connection.register(f"_{spec.layer}_{spec.name}", dataset.scanner() if is_merged else dataset)
         # A column that a newer release of ours added is null until the table is next written.
         there = {column.name: column.name for column in spec.columns if column.name in names}
         columns = ", ".join(f"{there.get(column.name, _null(column))} AS {column.name}" for column in spec.columns)
@@ -169,7 +170,7 @@ def _of_customers(rows: str) -> str:
     return f"""
 SELECT rows.*, coalesce(who.customer_id, rows.subject_id) AS customer_id
 FROM ({rows}) AS rows
-LEFT JOIN {silver.IDENTITIES.full_name} AS who ON who.subject_id = rows.subject_id AND who.valid_to_date IS NULL"""
+LEFT JOIN {IDENTITIES.full_name} AS who ON who.subject_id = rows.subject_id AND who.valid_to_date IS NULL"""
 
 
 def _null(column: Column) -> str:
@@ -180,10 +181,9 @@ def _named_in(sql: str) -> Sequence[TableSpec]:
     """The tables whose names stand anywhere in the SQL; all where none does, as in ``SHOW ALL TABLES``."""
     words = {word.removesuffix("_latest") for word in re.findall(r"\w+", sql.lower())}
     named = [spec for spec in TABLES if spec.name in words]
-    if words & {view.name for view in VIEWS}:
-        named += [silver.SUBJECT_DAILY, silver.ITEMS]
+    named += [spec for view in VIEWS if view.name in words for spec in view.over]
     if any(spec in OF_SUBJECTS for spec in named):
-        named.append(silver.IDENTITIES)
+        named += IDENTITIES.over
     return [spec for spec in TABLES if spec in named] or TABLES
 
 

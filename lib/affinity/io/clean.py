@@ -32,7 +32,7 @@ from affinity.tables.spec import TableSpec
 _FEW_LINES = 1_000_000
 _KNOWN = ("source", "file_id", "line_no", "event_id", "event_date")
 _DATES = pa.schema({"file_id": pa.string(), "file_date": pa.date32()})
-_OF_IDS = (silver.LINKS, silver.IDENTITIES)
+_OF_IDS = (silver.LINKS, silver.IDENTITY_CHANGES)
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class CleanWork(Work):
         n_statements = sum(row["n_rows"] for row in files if row["feed"] == Feed.CUSTOMERS)
         frames = {
             silver.LINKS: standing,
-            silver.IDENTITIES: self.pinned(silver.IDENTITIES),
+            silver.IDENTITY_CHANGES: self.pinned(silver.IDENTITY_CHANGES),
         }
         named = {spec.full_name: frame for spec, frame in frames.items()}
         landed = landed_days(self.plan.manifest)
@@ -153,8 +153,8 @@ class CleanWork(Work):
         of_links, of_ids = (self.plan.releases.version(spec) for spec in _OF_IDS)
         if of_links is None or of_ids is None:
             return None
-        known = (self.store.files(silver.LINKS, of_links), self.store.files(silver.IDENTITIES, of_ids))
-        return IdFiles(*known, live_files(self.plan.manifest), self.platform.root.scratch(self.plan.run_id))
+        known = (self.store.files(silver.LINKS, of_links), self.store.files(silver.IDENTITY_CHANGES, of_ids))
+        return IdFiles(*known, live_files(self.plan.manifest), self.platform.root.index)
 
     def _told(self, lines: _Lines, statements: Collection[str]) -> DataFrame:
         """Links of which the lines tell, and these files with statements."""

@@ -104,7 +104,7 @@ def _table_section(spec: TableSpec) -> str:
 
 
 def _view_section(view: ViewSpec) -> str:
-    reads = "A view that `affinity sql` and the notebooks make of `silver.subject_daily` as they ask."
+    reads = f"A view that `affinity sql` and the notebooks make of {_specs(view.over)} as they ask."
     return "\n\n".join([f"## {view.full_name}", view.doc, reads, _columns(view)])
 
 

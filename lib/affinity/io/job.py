@@ -93,8 +93,8 @@ class Inputs:
     """What a transform may know: frames cut at ``as_of`` and pinned, models, and facts of the run.
 
     ``days_in_files`` gives what is faster than the frame of silver.subject_daily; None where customers are too many.
-    ``in_files`` writes rows where tasks find them whole. ``identities_at`` gives silver.identities as it was to be
-    known before a date.
+    ``in_files`` writes rows where tasks find them whole. ``identities_at`` gives whose ids were whose, as it
+    was to be known before a date.
 
     ``is_anew`` tells a clean job to find out of all ids whose they are: links were taken back or put back, or its
     rules changed.

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from affinity.core.vocabulary import Status
-from affinity.features.identities import known_before, of_customers
+from affinity.features.identities import holding, known_before, of_customers
 from affinity.io.job import Challenger, DaysInFiles, Inputs, Kind, Outputs
 from affinity.io.landing import landed_days
 from affinity.io.plan import job_settings
@@ -152,10 +152,10 @@ class SliceWork(Work):
         return of_customers(rows, self._identities_at(as_of), as_of) if spec in OF_SUBJECTS else rows
 
     def _identities_at(self, as_of: date) -> DataFrame:
-        """silver.identities, or, where links were seen since a date, what those from before it tell."""
+        """Whose ids are whose, or, where links were seen since a date, what those from before it tell."""
         if as_of not in self._identities:
             found = self._resolved_at(as_of)
-            self._identities[as_of] = self.pinned(silver.IDENTITIES) if found is None else found
+            self._identities[as_of] = holding(self.pinned(silver.IDENTITY_CHANGES)) if found is None else found
         return self._identities[as_of]
 
     def _resolved_at(self, as_of: date) -> DataFrame | None:
@@ -168,8 +168,7 @@ class SliceWork(Work):
         if links.where(~is_known).isEmpty():
             return None
         found = by.resolve(links.where(is_known), job_settings(self.platform.config, by))
-        written = self.platform.spark.read.parquet(str(self._in_files(found)))
-        return written.withColumn("valid_to_date", F.lit(None).cast("date"))
+        return self.platform.spark.read.parquet(str(self._in_files(found)))
 
     def _gate(
         self, challenger: Challenger | None, as_of: date, mlflow_id: str

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from affinity.core.errors import BadInput
+from affinity.features.identities import holding
 from affinity.io.platform import Platform
 from affinity.io.readings import live_files, of_files
 from affinity.io.releases import Releases
@@ -35,7 +36,8 @@ def published_frames(platform: Platform, as_of: date) -> "dict[str, DataFrame]":
 
 
 def published_identities(platform: Platform) -> "tuple[DataFrame, DataFrame]":
-    """silver.identities, and the rows of silver.links whose witness counts by the manifest."""
+    """Whose ids are whose, and the rows of silver.links whose witness counts by the manifest."""
     releases = Releases.of(platform.ops)
-    known, links = (platform.store.read(spec, releases.version(spec)) for spec in (silver.IDENTITIES, silver.LINKS))
-    return known, of_files(links, live_files(releases.manifest(platform.ops)))
+    specs = (silver.IDENTITY_CHANGES, silver.LINKS)
+    changes, links = (platform.store.read(spec, releases.version(spec)) for spec in specs)
+    return holding(changes), of_files(links, live_files(releases.manifest(platform.ops)))

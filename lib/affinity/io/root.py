@@ -15,7 +15,7 @@ from affinity.io.config import Config
 from affinity.privacy.tokens import KEY_VERSION, fingerprint, read_key
 from affinity.tables.spec import ModelSpec, TableSpec
 
-LAYOUT_VERSION = 5
+LAYOUT_VERSION = 6
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,11 @@ class Root:
     def models(self, spec: ModelSpec, run_id: str) -> Path:
         """Folder of the files of one model version."""
         return self.path / "models" / spec.name / run_id
+
+    @property
+    def index(self) -> Path:
+        """Folder of what helps to find rows of links and identities; it follows from these, and may be removed."""
+        return self.path.absolute() / "index"
 
     @property
     def checkpoints(self) -> Path:

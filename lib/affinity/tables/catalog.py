@@ -9,7 +9,7 @@ TABLES: tuple[TableSpec, ...] = (
     silver.EVENTS,
     silver.QUARANTINE,
     silver.LINKS,
-    silver.IDENTITIES,
+    silver.IDENTITY_CHANGES,
     silver.ITEMS,
     silver.CUSTOMERS,
     silver.SUBJECT_DAILY,

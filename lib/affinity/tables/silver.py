@@ -108,11 +108,11 @@ LINKS = TableSpec(
     provenance=("run_id", "file_id"),
 )
 
-IDENTITIES = TableSpec(
+IDENTITY_CHANGES = TableSpec(
     layer="silver",
-    name="identities",
-    doc="Who is who: one row per linked id of a person and the day from which it means a customer. An id that is not "
-    "here is a customer of its own.",
+    name="identity_changes",
+    doc="What was found out of whose ids are whose: one row per linked id of a person and change. The last one holds; "
+    "an id that is not here is a customer of its own.",
     columns=(
         Column("subject_key", "string", "Token of one id of a person", personal=Personal.PSEUDONYM),
         Column("subject_kind", "string", "Kind of that id"),
@@ -127,11 +127,11 @@ IDENTITIES = TableSpec(
         Column("is_shared", "boolean", "True where it was seen with several people, and so stands for none of them"),
         Column("is_capped", "boolean", "True where it belongs to a group too large to be one person"),
         Column("valid_from_date", "date", "First day of the mapping: the newest landed day when it became known"),
-        Column("valid_to_date", "date", "First day on which it no longer holds; null while it holds", nullable=True),
+        Column("change_no", "int", "How many changes of this id there were, with this one"),
         RUN_ID,
     ),
-    key=("subject_key", "valid_from_date"),
-    mode=WriteMode.UPSERT,
+    key=("subject_key", "change_no"),
+    mode=WriteMode.APPEND_FILES,
     published=True,
     may_be_empty=True,
 )

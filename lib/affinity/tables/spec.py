@@ -91,13 +91,14 @@ class TableSpec:
 
 @dataclass(frozen=True)
 class ViewSpec:
-    """What is made of tables where somebody asks, by a statement of DuckDB: no rows of it lie anywhere."""
+    """What is made ``over`` tables where somebody asks, by a statement of DuckDB: no rows of it lie anywhere."""
 
     layer: str
     name: str
     doc: str
     columns: tuple[Column, ...]
     statement: str
+    over: tuple[TableSpec, ...]
 
     @property
     def full_name(self) -> str:

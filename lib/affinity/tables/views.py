@@ -7,7 +7,7 @@ from types import MappingProxyType
 from affinity.core.bot_rules import BotRules
 from affinity.core.vocabulary import BotRule
 from affinity.tables import silver
-from affinity.tables.spec import CUSTOMER_ID, Column, ViewSpec
+from affinity.tables.spec import CUSTOMER_ID, RUN_ID, Column, ViewSpec
 
 SESSION_GAP = timedelta(minutes=30)
 """The longest pause within a session. A session is cut by nothing else: not at midnight, by device or by source."""
@@ -170,6 +170,7 @@ CUSTOMER_DAILY = ViewSpec(
         _OF_SUBJECTS["hours"],
     ),
     statement=customer_daily(),
+    over=(silver.SUBJECT_DAILY, silver.ITEMS),
 )
 
 BOTS = ViewSpec(
@@ -178,6 +179,29 @@ BOTS = ViewSpec(
     doc="Customers that are programs: one row each, of the first day that shows it. No model learns from them.",
     columns=(CUSTOMER_ID, _DAY, Column("rule", "string", f"The rule of that day: {' or '.join(BotRule)}")),
     statement=bots(f"({counts_of_days(silver.SUBJECT_DAILY.full_name)})"),
+    over=(silver.SUBJECT_DAILY,),
 )
 
-VIEWS: tuple[ViewSpec, ...] = (CUSTOMER_DAILY, BOTS)
+_FOUND = silver.IDENTITY_CHANGES.column_names[:-2]
+_OF_CHANGES = {column.name: column for column in silver.IDENTITY_CHANGES.columns}
+IDENTITIES = ViewSpec(
+    layer="silver",
+    name="identities",
+    doc="Who is who: one row per linked id of a person and the days on which it meant a customer. An id that is not "
+    "here is a customer of its own.",
+    columns=(
+        *(_OF_CHANGES[name] for name in _FOUND),
+        Column("valid_to_date", "date", "First day on which it no longer holds; null while it holds", nullable=True),
+        RUN_ID,
+    ),
+    statement=f"""
+        SELECT {", ".join(f"found.{name}" for name in _FOUND)}, later.valid_from_date AS valid_to_date, found.run_id
+        FROM {silver.IDENTITY_CHANGES.full_name} AS found LEFT JOIN (
+            SELECT subject_key, valid_from_date, change_no - 1 AS change_no FROM {silver.IDENTITY_CHANGES.full_name}
+            WHERE change_no > 1
+        ) AS later USING (subject_key, change_no)
+        WHERE found.valid_from_date IS DISTINCT FROM later.valid_from_date""",
+    over=(silver.IDENTITY_CHANGES,),
+)
+
+VIEWS: tuple[ViewSpec, ...] = (IDENTITIES, CUSTOMER_DAILY, BOTS)

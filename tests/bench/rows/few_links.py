@@ -1,19 +1,24 @@
 """A day of few new links: who is who, beside graphs of more and more links that were known before."""
 
+import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
-import pyarrow as pa
-from pyspark.sql import SparkSession
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+from deltalake.transaction import AddAction, RemoveAction
+from pyspark.sql import functions as F
 
 from affinity.algorithms.identities import IdentityRules
-from affinity.algorithms.identity_updates import updated
-from affinity.features.grouped import Files
-from affinity.features.known_ids import IdFiles, Link
+from affinity.algorithms.identity_changes import changed_by_few, news_of_few
+from affinity.features.known_ids import IdFiles
+from affinity.io.platform import Platform
 from affinity.privacy.columns import customer_id_sql
 from affinity.tables import silver
 from affinity.tables.spec import TableSpec
@@ -24,6 +29,8 @@ from tests.bench.shop_runs import root_in
 _N_FRESH = 1_000
 _COOKIES = 4
 _FILES = 8
+_RUN = "night"
+_DAY = date(2026, 6, 2)
 _LINKS = """
 SELECT least(account, cookie) AS subject_key, if(account < cookie, 'account', 'cookie') AS subject_kind,
     greatest(account, cookie) AS other_key, if(account < cookie, 'cookie', 'account') AS other_kind,
@@ -60,56 +67,76 @@ SELECT * REPLACE (DATE '2026-06-01' AS first_date) FROM (
 
 
 @contextmanager
-def row(n_runs: int = 3) -> Iterator[Row]:
+def row(n_runs: int = 5) -> Iterator[Row]:
     """The same new links of the same people: new cookies, and accounts that are merged by two."""
     OUT.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=OUT, prefix="links-") as scratch:
         folder = Path(scratch)
-        spark = root_in(folder, "root").spark
         sizes = [20_000, 200_000, 2_000_000, 10_000_000]
         first, last = sizes[0], sizes[-1]
-        known = {n_links: _graph(spark, folder / str(n_links), n_links // _COOKIES) for n_links in sizes}
+        session = root_in(folder, "session").spark
+        roots = {n_links: root_in(folder, str(n_links), session) for n_links in sizes}
+        for n_links, platform in roots.items():
+            _know(platform, n_links // _COOKIES)
         names = {n_links: f"{n_links:,} links known" for n_links in sizes}
         try:
             yield Row(
                 name="few_links",
-                doc=f"{_N_FRESH:,} new links, and whose ids are whose by them, where {first:,} to {last:,} links "
-                f"were known before, of customers with an account and {_COOKIES} cookies each. The same rows come out.",
-                variants=[Variant(names[n_links], partial(_run, known[n_links])) for n_links in sizes],
+                doc=f"{_N_FRESH:,} new links, and whose ids are whose by them, looked up and written, where {first:,} "
+                f"to {last:,} links were known before, of customers with an account and {_COOKIES} cookies each. The "
+                "same rows come out.",
+                variants=[Variant(names[n_links], partial(_night, roots[n_links])) for n_links in sizes],
                 difference=equal,
                 peer=names[first],
                 n_runs=n_runs,
                 n_warm_ups=1,
-                notes={"spark": spark.version, "duckdb": duckdb.__version__},
+                notes={"spark": session.version, "duckdb": duckdb.__version__},
             )
         finally:
-            spark.stop()
+            session.stop()
 
 
-def _graph(spark: SparkSession, folder: Path, n_people: int) -> IdFiles:
+def _know(platform: Platform, n_people: int) -> None:
     asked = {"n": n_people, "cookies": _COOKIES}
     ids = {"own": customer_id_sql("key"), "whose": customer_id_sql("account")}
-    links = _written(spark, folder / "links", silver.LINKS, _LINKS.format(**asked))
-    identities = _written(spark, folder / "identities", silver.IDENTITIES, _IDENTITIES.format(**asked, **ids))
-    return IdFiles(links, identities, ["file"], folder / "scratch")
+    _fill(platform, silver.LINKS, _LINKS.format(**asked))
+    _fill(platform, silver.IDENTITIES, _IDENTITIES.format(**asked, **ids))
 
 
-def _written(spark: SparkSession, folder: Path, spec: TableSpec, rows: str) -> Files:
-    folder.mkdir(parents=True)
+def _fill(platform: Platform, spec: TableSpec, rows: str) -> None:
+    platform.store.ensure(spec)
+    home = platform.root.table(spec)
+    added: list[AddAction | RemoveAction] = []
     with duckdb.connect(config={"threads": 2}) as connection:
         connection.execute(f"CREATE TEMP VIEW made AS SELECT *, hash(subject_key) % {_FILES} AS file_no FROM ({rows})")
         for number in range(_FILES):
             mixed = "ORDER BY hash(subject_key)"  # those that are asked for do not lie together
             chosen = f"SELECT * EXCLUDE (file_no) FROM made WHERE file_no = {number} {mixed}"
-            connection.execute(f"COPY ({chosen}) TO '{folder}/{number}.parquet' (FORMAT parquet)")
-    kinds = {column.name: column.type for column in spec.columns}
-    return Files(spark, [str(path) for path in sorted(folder.glob("*.parquet"))], kinds)
+            path = home / f"{number}.parquet"
+            connection.execute(f"COPY ({chosen}) TO '{path}' (FORMAT parquet)")
+            stats = json.dumps({"numRecords": pq.read_metadata(path).num_rows})
+            added.append(AddAction(path.name, path.stat().st_size, {}, 0, data_change=True, stats=stats))
+    table = DeltaTable(str(home))
+    table.create_write_transaction(added, "append", table.schema())
 
 
-def _run(files: IdFiles) -> Sample:
+def _night(platform: Platform) -> Sample:
+    store, begun = platform.store, time.perf_counter()
     with duckdb.connect() as connection:
-        told: pa.Table = connection.sql(_FRESH).to_arrow_table()
-    with files.opened() as known:
-        fresh = known.news(told).select(Link._fields)
-        found = sorted(updated((Link(**row) for row in fresh.to_pylist()), known, IdentityRules()))
-    return Sample(found, [{"new links": fresh.num_rows, "rows that changed": len(found)}])
+        told = platform.spark.createDataFrame(connection.sql(_FRESH).to_arrow_table())
+    before = {spec: store.version(spec) for spec in (silver.LINKS, silver.IDENTITIES)}
+    links, identities = (store.files(spec, version) for spec, version in before.items())
+    with IdFiles(links, identities, ["file"], platform.root.scratch(_RUN)).opened() as known:
+        fresh, n_fresh = news_of_few(told, known)
+        changed = changed_by_few(fresh, known, IdentityRules(), _DAY)
+    looked_up = time.perf_counter()
+    found = {silver.LINKS: fresh, silver.IDENTITIES: changed}
+    staged = {spec: store.stage(frame.withColumn("run_id", F.lit(_RUN)), spec, _RUN) for spec, frame in found.items()}
+    for spec, frame in staged.items():
+        store.publish(frame, spec, _RUN, [])
+    written = time.perf_counter()
+    rows = sorted(map(str, staged[silver.IDENTITIES].collect()))
+    for spec, version in before.items():
+        DeltaTable(str(platform.root.table(spec))).restore(version)
+    seconds = {"looked up, s": looked_up - begun, "written, s": written - looked_up}
+    return Sample(rows, [{"new links": n_fresh, "rows that changed": len(rows), **seconds}])
