@@ -58,7 +58,7 @@ def test_latest_is_the_newest_released_slice(published: Root) -> None:
 def test_merged_rows_are_found_by_their_words(tmp_path: Path) -> None:
     root = open_root(load_config(overrides=[f"store.root={tmp_path}"]), create=True)
     for spec, named in ((silver.CUSTOMERS, "tier"), (silver.ITEMS, "brand")):
-        write(root, spec, {named: "gold", "file_id": "1"})
+        write(root, spec, {spec.key[1]: "a", named: "gold"}, {spec.key[1]: "b", named: "basic"})
         table = DeltaTable(str(root.table(spec)))
         rows = table.to_pyarrow_table()
         is_one = " AND ".join(f"s.{name} = t.{name}" for name in spec.key)
