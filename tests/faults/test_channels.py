@@ -13,8 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from affinity.core.vocabulary import Status
+from affinity.core.errors import ExitCode
+from affinity.core.vocabulary import FileState, Status
 from affinity.features.identities import holding
+from affinity.io.ask import ask
 from affinity.io.job import find
 from affinity.io.plan import Request
 from affinity.io.runner import Result, run_job
@@ -163,6 +165,40 @@ def test_an_id_that_comes_again_with_another_time_is_one_event_whatever_days_are
     }
     counted = shop.read(ops.DISPOSITIONS).groupBy("disposition").sum("n_rows").collect()
     assert {row[0]: row[1] for row in counted} == {"accepted": 5, "duplicate": 1}
+
+
+def test_the_same_bytes_for_another_source_are_refused(shop: Shop) -> None:
+    name = f"{DAY}/{{0}}-{DAY}T07.jsonl"
+    for source in ("web", "app"):
+        jsonl(shop, f"{source}/{name.format(source)}", {**WEB, **APP})
+    jsonl(shop, f"app/{DAY}/app-{DAY}T08.jsonl", APP)
+    sources = ("shop_web", "shop_app")
+
+    ingest = run_job(shop.platform, find("ingest_events", JOBS), Request(None, sources, shop.landing))
+    assert ingest.status is Status.DONE
+    assert run(shop, "clean_events", "shop_web").status is Status.DONE
+
+    (refused,) = [row for row in shop.manifest() if row["state"] == FileState.REFUSED]
+    assert refused["path"].startswith("app/")
+    assert "'shop_web'" in refused["reason"]
+    assert sorted(row["source"] for row in shop.read(silver.EVENTS).collect()) == ["shop_app", "shop_web"]
+    assert run(shop, "ingest_events", "shop_app").status is Status.NOTHING_TO_DO
+
+
+def test_whose_amounts_are_in_several_currencies_can_be_asked(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AFFINITY_DEBUG", raising=False)
+    priced = {**ORDER, "kind": "order", "quantity": 1, "unit_price": Decimal("2.50"), "card": None}
+    euros = {**priced, "line_id": "o2", "order_id": "O2", "currency": "EUR"}
+    parquet(shop, f"orders/orders-{DAY}.parquet", [priced, euros], **ORDERED, card=pa.string())
+    for job in ("ingest_events", "clean_events"):
+        assert run(shop, job, "shop_orders").status is Status.DONE
+
+    ended = run_job(shop.platform, find("build_features", JOBS), Request(date(2025, 10, 7)))
+
+    assert ended.exit_code is ExitCode.BAD_INPUT
+    said, query = str(ended.reason).split(" Whose these are: ")
+    assert said.startswith("Amounts of a customer are in several currencies, expected one, got at least EUR and GBP")
+    assert len(ask(shop.platform.root, query)) == 1
 
 
 def test_links_go_with_the_file_that_tells_of_them_and_come_again_with_it(shop: Shop) -> None:

@@ -1,7 +1,7 @@
 """What catalogues and the CRM say, per day."""
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from affinity.core.source import SourceMapping
 from affinity.core.vocabulary import Feed
 from affinity.features.observations import customer_observations, item_observations
+from affinity.tables import silver
 from tests.features.sources import by, mapping, read
 
 DAY = date(2025, 10, 6)
@@ -61,6 +62,20 @@ def test_a_catalogue_with_times_keeps_the_last_line_of_a_day(spark: SparkSession
     lines = [json.dumps({"item": "tea", "name": name, "at": at}) for name, at in said]
     seen = item_observations(spark.createDataFrame(read(timed, tmp_path, *lines, feed=Feed.ITEMS)), "GBP")
     assert by(seen, "observed_date", "description") == {DAY: "Green tea", date(2025, 10, 7): "Black tea"}
+
+
+def test_further_ids_of_all_lines_of_a_day_are_kept(spark: SparkSession) -> None:
+    at = datetime(2025, 10, 6, 9, tzinfo=UTC)
+    said = [("ann", ["card:2", "card:1"]), ("ann", None), ("ann", ["card:1", "email:3"]), ("bob", None)]
+    columns = ("source", "subject_kind", "country", "tier", "file_id")
+    rows = spark.createDataFrame(
+        [("crm", "account", "GB", "gold", "file", key, linked, DAY, at, n) for n, (key, linked) in enumerate(said)],
+        ", ".join(f"{name} string" for name in (*columns, "subject_key"))
+        + ", linked array<string>, observed_date date, observed_ts timestamp, line_no bigint",
+    )
+    seen = customer_observations(rows)
+    assert by(seen, "subject_key", "linked") == {"ann": ["card:1", "card:2", "email:3"], "bob": None}
+    assert set(seen.columns) == set(silver.CUSTOMERS.column_names) - {"run_id"}
 
 
 def test_a_crm_states_country_and_tier_of_each_account(spark: SparkSession, tmp_path: Path) -> None:

@@ -117,9 +117,9 @@ def test_the_day_is_that_of_the_business_zone(tmp_path: Path) -> None:
         ("1.00005", "1.0001"),
         ("0.00005", "0.0001"),
         ("-0.00005", "-0.0001"),
-        ("99999999999999.9999", "99999999999999.9999"),
+        ("99999999999.9999", "99999999999.9999"),
         *((text, None) for text in ("1_000", "1,5", "1.000,00", "1 000", "£5", "5 GBP", "--5", "0x10", "true", "٣")),
-        *((text, None) for text in ("NaN", "Infinity", "-inf", "1e14", "1e400", "100000000000000", "9" * 60, "", " ")),
+        *((text, None) for text in ("NaN", "Infinity", "-inf", "1e11", "1e400", "100000000000", "9" * 60, "", " ")),
     ],
 )
 def test_an_amount(tmp_path: Path, text: str, expected: str | None) -> None:

@@ -45,10 +45,10 @@ TIME = "iso8601 in UTC"
         (said(what="buy", n="1", price="0"), "price_not_positive", "price", "above 0", "9"),
         (said(price="-1"), "price_not_positive", "price", "above 0", "-9"),
         (
-            said(what="buy", n="9e13", price="9e13"),
+            said(what="buy", n="9e10", price="9e10"),
             "amount_invalid",
             "price",
-            "quantity times price below 10^14",
+            "quantity times price below 10^11",
             "9a99",
         ),
         (said(what="buy", n="-1", price="1"), "stock_correction", "n", "above 0, but for a return", "-9"),

@@ -121,7 +121,8 @@ _OF_SETS: Mapping[str, str] = MappingProxyType(
 _NO_CATEGORIES = "(SELECT NULL AS item_id, NULL AS category WHERE false)"
 _SEVERAL = f"""
     error('{SPEAKS}Amounts of a customer are in several currencies, expected one, got at least ' || min(lowest_currency)
-    || ' and ' || max(highest_currency) || '; land their lines in one currency.')"""
+    || ' and ' || max(highest_currency) || '; land their lines in one currency. Whose these are: SELECT customer_id '
+    || 'FROM silver.subject_daily GROUP BY ALL HAVING min(currency) < max(currency)')"""
 
 
 def _statement(as_of: date, categories: Path | None) -> str:

@@ -6,6 +6,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from affinity.core.vocabulary import EventType
+from affinity.features.grouped import SPEAKS
 
 
 def is_type(event_type: EventType) -> Column:
@@ -94,7 +95,7 @@ def only_currency(lowest: str, highest: str, what: str) -> Column:
     """
     mixed = F.raise_error(
         F.concat(
-            F.lit(f"Amounts of {what} are in several currencies, expected one, got at least "),
+            F.lit(f"{SPEAKS}Amounts of {what} are in several currencies, expected one, got at least "),
             F.concat_ws(" and ", lowest, highest),
             F.lit("; land their lines in one currency."),
         )

@@ -264,4 +264,5 @@ def _masked() -> Iterator[None]:
         if str(error).startswith(UNREADABLE) or _is_of_system(error):
             raise
         said = str(error).partition(SPEAKS)[2]
-        raise RuntimeError(said or f"Groups could not be computed: {type(error).__name__}.") from None
+        told = f"{SPEAKS}{said}" if said else f"Groups could not be computed: {type(error).__name__}."
+        raise RuntimeError(told) from None

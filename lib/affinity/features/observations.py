@@ -1,12 +1,16 @@
 """What landed files say of items and customers, per day: the last statement of a day holds."""
 
-from pyspark.sql import DataFrame
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from affinity.core.source import MAX_CATEGORIES
 from affinity.privacy.columns import customer_id
 
 _CATEGORIES = tuple(f"category_{level}" for level in range(1, MAX_CATEGORIES + 1))
+_NONE: Mapping[str, Column] = MappingProxyType({})
 
 
 def item_observations(rows: DataFrame, currency: str | None) -> DataFrame:
@@ -26,17 +30,23 @@ def customer_observations(rows: DataFrame) -> DataFrame:
     """Likewise of customers.
 
     Columns: ``reading.described_rows.CUSTOMER_COLUMNS`` and source → silver.customers without ``run_id``.
+
+    ``linked`` are the further ids of all statements of the day: a file may name them in a line each.
     """
-    last = _last_of_day(rows, ("source", "subject_key"), ("subject_kind", "country", "tier", "linked"))
+    named = F.array_sort(F.array_distinct(F.flatten(F.collect_list("linked"))))
+    linked = F.when(F.size(named) > 0, named)
+    last = _last_of_day(rows, ("source", "subject_key"), ("subject_kind", "country", "tier"), {"linked": linked})
     return last.withColumn("subject_id", customer_id(F.col("subject_key")))
 
 
-def _last_of_day(rows: DataFrame, subject: tuple[str, ...], seen: tuple[str, ...]) -> DataFrame:
-    """One row per subject and day with the values ``seen`` last; ``file_id`` is where."""
+def _last_of_day(
+    rows: DataFrame, subject: tuple[str, ...], seen: tuple[str, ...], of_all: Mapping[str, Column] = _NONE
+) -> DataFrame:
+    """One row per subject and day with the values ``seen`` last and what is made ``of_all``; ``file_id`` is where."""
     observed = F.struct("observed_ts", "file_id", "line_no", *seen)
     kept = ("file_id", "observed_ts", *seen)
     return (
         rows.groupBy(*subject, "observed_date")
-        .agg(F.max(observed).alias("last"))
-        .select(*subject, "observed_date", *[f"last.{name}" for name in kept])
+        .agg(F.max(observed).alias("last"), *(made.alias(name) for name, made in of_all.items()))
+        .select(*subject, "observed_date", *[f"last.{name}" for name in kept], *of_all)
     )

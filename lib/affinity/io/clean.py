@@ -185,8 +185,10 @@ class CleanWork(Work):
         return of_files(self.pinned(silver.LINKS).drop("run_id"), file_ids)
 
     def _of_events(self) -> list[Row]:
-        """The manifest of events."""
-        return [row for row in self.plan.manifest if row["feed"] == Feed.EVENTS]
+        """The manifest of events, without files that were refused because another source has them."""
+        rows = [row for row in self.plan.manifest if row["feed"] == Feed.EVENTS]
+        read = {row["file_id"] for row in rows if row["state"] != FileState.REFUSED}
+        return [row for row in rows if row["state"] != FileState.REFUSED or row["file_id"] not in read]
 
     def _lines(self, pending: Mapping[str, Row]) -> _Lines:
         """The lines to be judged, and whose days."""

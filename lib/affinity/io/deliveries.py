@@ -37,6 +37,20 @@ class Delivery:
         """The names of the new files, by file_id."""
         return {file.file_id: file.name for file in self.arrivals.new}
 
+    def refusing(self, others: Mapping[str, str]) -> "Delivery":
+        """The same, of which files cannot be read that another source has brought: ``others`` are file_id → source.
+
+        Empty files are all alike.
+        """
+        layouts = dict(self.layouts)
+        for file in self.arrivals.new:
+            if file.n_bytes and (source := others.get(file.file_id)):
+                layouts[file.file_id] = replace(
+                    layouts[file.file_id],
+                    fault=f"the same bytes are a file of source {source!r}; land them for one source",
+                )
+        return replace(self, layouts=layouts)
+
     def without(self, file_ids: Collection[str]) -> "Delivery":
         """The same but for some files."""
         left = {file_id: layout for file_id, layout in self.layouts.items() if file_id not in file_ids}

@@ -155,6 +155,7 @@ def _deliveries(
     for mapping in mappings:
         try:
             brought = delivery(landing, mapping, feed, _noted(question, mapping, feed))
+            brought = brought.refusing(_brought_by_others(question, mapping, feed, found))
         except BadInput as fault:
             faults.append(str(fault))
             continue
@@ -168,6 +169,15 @@ def _deliveries(
 
 def _noted(question: _Question, mapping: SourceMapping, feed: Feed) -> list[Row]:
     return [row for row in question.manifest if row["source"] == mapping.name and row["feed"] == feed]
+
+
+def _brought_by_others(
+    question: _Question, mapping: SourceMapping, feed: Feed, found: Sequence[Delivery]
+) -> dict[str, str]:
+    """Files of a feed that are another source's, known or new: by their bytes alone they could not be told apart."""
+    new = {file_id: other.mapping.name for other in found for file_id in other.names}
+    noted = [row for row in question.manifest if row["feed"] == feed and row["source"] != mapping.name]
+    return new | {row["file_id"]: row["source"] for row in noted if row["state"] != FileState.REFUSED}
 
 
 def _refused_before(question: _Question, found: Delivery) -> set[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from affinity.core.errors import AffinityError, ExitCode, LeaseHeld, NotYet
 from affinity.core.vocabulary import Status
-from affinity.features.grouped import UNREADABLE
+from affinity.features.grouped import SPEAKS, UNREADABLE
 from affinity.io.job import Job, Kind
 from affinity.io.leases import leases
 from affinity.io.ops import Row, now, to_json
@@ -42,6 +42,7 @@ _TRANSIENT = (
     "SparkContext was shut down",
     "stopped SparkContext",
 )
+_SAID = re.compile(rf"{SPEAKS}(.+)")
 _TABLE_FILE = re.compile(r"(?P<path>[^\s:]*/tables/(?P<layer>\w+)/(?P<name>\w+)/[^\s:]*\.(parquet|json))")
 
 
@@ -181,7 +182,9 @@ def _ended(job: Job, status: Status, code: ExitCode, reason: str | None, begun: 
 
 
 def _code_of(error: Exception) -> ExitCode:
-    """A lost store, server or cluster is worth a retry; anything else is a defect."""
+    """A lost store, server or cluster is worth a retry, what a statement says is of the data; else it is a defect."""
+    if _SAID.search(str(error)):
+        return ExitCode.BAD_INPUT
     text = f"{type(error).__name__}: {str(error)[:20_000]}"
     is_transient = isinstance(error, OSError) or any(word in text for word in _TRANSIENT)
     return ExitCode.INFRASTRUCTURE if is_transient else ExitCode.DEFECT
@@ -189,6 +192,8 @@ def _code_of(error: Exception) -> ExitCode:
 
 def _masked(error: Exception) -> str:
     """The kind of an unforeseen error without its values: messages of Spark and Delta can hold rows."""
+    if said := _SAID.search(str(error)):
+        return said[1]
     condition = getattr(error, "getCondition", lambda: None)() or ""
     found = _TABLE_FILE.search(str(error)[:20_000])
     where = f" at {found['path']} of table {found['layer']}.{found['name']}" if found else ""

@@ -58,7 +58,7 @@ def event_rows(mapping: SourceMapping, zone: str, *, numbers_lines: bool) -> str
     feed = event_feed(mapping)
     own = {
         "event_id": _event_id(mapping, feed, numbers_lines=numbers_lines),
-        "amount": "TRY_CAST(amount_wide AS DECIMAL(18, 4))",
+        "amount": "amount_of(amount_wide)",
     }
     listed = ", ".join(f"{own[name]} AS {name}" if name in own else name for name in _BY_QUERY)
     is_repeated = _is_repeated(feed, numbers_lines=numbers_lines)
@@ -261,8 +261,7 @@ def _money_conditions(mapping: SourceMapping, feed: EventFeed) -> dict[Defect, s
     return holds | {
         Defect.PRICE_INVALID: f"({no_price}) OR ({no_currency})",
         Defect.PRICE_NOT_POSITIVE: f"{price} < 0 OR ({has_money} AND {price} <= 0)",
-        Defect.AMOUNT_INVALID: "quantity IS NOT NULL AND unit_price IS NOT NULL "
-        "AND TRY_CAST(amount_wide AS DECIMAL(18, 4)) IS NULL",
+        Defect.AMOUNT_INVALID: "quantity IS NOT NULL AND unit_price IS NOT NULL AND amount_of(amount_wide) IS NULL",
     }
 
 

@@ -15,7 +15,8 @@ _HAS_ZONE = rf":\d{{2}}(\.\d+)?{_ZONE}$"
 
 MACROS = f"""
 CREATE MACRO told(x) AS nullif(trim(x), '');
-CREATE MACRO number(x) AS CASE WHEN NOT contains(x, '_') THEN TRY_CAST(x AS DECIMAL(18, 4)) END;
+CREATE MACRO amount_of(x) AS CAST(TRY_CAST(x AS DECIMAL(15, 4)) AS DECIMAL(18, 4));  -- so that sums of a thousand fit
+CREATE MACRO number(x) AS CASE WHEN NOT contains(x, '_') THEN amount_of(x) END;
 CREATE MACRO bare_amount(x) AS regexp_replace(x, '[ \u00a0\u202f€$£]', '', 'g');
 CREATE MACRO comma_number(x) AS CASE WHEN regexp_full_match(bare_amount(x), '{_COMMA_NUMBER}')
     THEN number(replace(replace(bare_amount(x), '.', ''), ',', '.')) END;

@@ -94,7 +94,7 @@ def _expected(mapping: SourceMapping, feed: EventFeed) -> dict[Defect, str]:
         Defect.STOCK_CORRECTION: "above 0, but for a return",
         Defect.PRICE_INVALID: "a number, and a currency of three capitals",
         Defect.PRICE_NOT_POSITIVE: "above 0",
-        Defect.AMOUNT_INVALID: "quantity times price below 10^14",
+        Defect.AMOUNT_INVALID: "quantity times price below 10^11",
         Defect.CUSTOMER_MISSING: "an id",
         Defect.EVENT_ID_MISSING: "an id",
         Defect.CANCELLATION: "no return",
