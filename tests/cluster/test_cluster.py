@@ -15,11 +15,11 @@ import pytest
 from deltalake import DeltaTable
 
 from affinity.core.vocabulary import Status
-from affinity.io.digest import digest
 from affinity.jobs.catalog import JOBS
 from affinity.tables import bronze, gold, ops, silver
 from affinity.tables.spec import TableSpec
 from tests.cluster.conftest import PROJECT, Cluster, run
+from tests.digest import digest
 
 AS_OF = date(2011, 2, 1)
 SOURCE = "online_retail"

@@ -5,11 +5,11 @@ import pytest
 from deltalake import DeltaTable
 
 from affinity.io.ask import connect
-from affinity.io.digest import digest, duckdb_digest, polars_digest, spark_digest
 from affinity.io.releases import Releases
 from affinity.tables import silver
 from affinity.tables.catalog import SPARK_TABLES
 from affinity.tables.spec import TableSpec
+from tests.digest import digest, duckdb_digest, polars_digest, spark_digest
 from tests.e2e.conftest import Demo
 
 PUBLISHED = [spec for spec in SPARK_TABLES if spec.published]

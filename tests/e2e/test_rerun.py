@@ -7,11 +7,11 @@ import pytest
 from affinity.core.vocabulary import Status
 from affinity.io import plan
 from affinity.io.chain import forecast
-from affinity.io.digest import spark_digest
 from affinity.io.plan import Request
 from affinity.io.releases import Releases
 from affinity.jobs.catalog import JOBS
 from affinity.tables import gold
+from tests.digest import spark_digest
 from tests.e2e.conftest import AS_OF, Demo
 
 OLDER = date(2011, 6, 1)

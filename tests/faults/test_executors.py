@@ -12,7 +12,6 @@ from deltalake import DeltaTable
 
 from affinity.core.vocabulary import Status
 from affinity.io.config import load_config
-from affinity.io.digest import digest
 from affinity.io.job import find
 from affinity.io.ops import OpsStore
 from affinity.io.plan import Request
@@ -22,6 +21,7 @@ from affinity.io.root import open_root
 from affinity.io.runner import run_job
 from affinity.jobs.catalog import JOBS
 from affinity.tables import ops, silver
+from tests.digest import digest
 from tests.faults.conftest import REPOSITORY, environment
 from tests.simulate.making import FAULTY, make, tiny
 

@@ -15,13 +15,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from affinity.core.vocabulary import Defect, FileState, Status
-from affinity.io.digest import spark_digest
 from affinity.io.job import find
 from affinity.io.ops import Row
 from affinity.io.plan import Request
 from affinity.io.runner import Result, run_job
 from affinity.jobs.catalog import JOBS
 from affinity.tables import bronze, ops, silver
+from tests.digest import spark_digest
 from tests.faults import bad_files
 from tests.faults.bad_files import DAY, TILLS, BadFile, path_of
 from tests.features.judging import accepted, judgements

@@ -14,10 +14,10 @@ from pyspark.sql import SparkSession
 from affinity.core.errors import ExitCode
 from affinity.core.vocabulary import Status
 from affinity.io import ingest
-from affinity.io.digest import spark_digest
 from affinity.io.files import Reading
 from affinity.reading.kernel import Reader
 from affinity.tables import bronze, silver
+from tests.digest import spark_digest
 from tests.faults import bad_files
 from tests.faults.test_channels import MAIL
 from tests.faults.test_input import land, run

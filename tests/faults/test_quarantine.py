@@ -13,7 +13,6 @@ from affinity.core.vocabulary import Disposition, Feed, FileState, Status
 from affinity.io import files
 from affinity.io.chain import walk
 from affinity.io.config import conf_dir, load_config
-from affinity.io.digest import spark_digest
 from affinity.io.ops import Row
 from affinity.io.plan import Request
 from affinity.io.platform import Platform
@@ -22,6 +21,7 @@ from affinity.io.quarantine import Wanted, sections
 from affinity.io.runner import Result
 from affinity.jobs import clean_events, replay_quarantine
 from affinity.tables import bronze, ops, silver
+from tests.digest import spark_digest
 from tests.shop import Shop
 
 MAPPING = """

@@ -15,12 +15,12 @@ from pyspark.sql import SparkSession
 from affinity.core.errors import ExitCode, Infrastructure
 from affinity.core.vocabulary import Status
 from affinity.io import store
-from affinity.io.digest import spark_digest
 from affinity.io.ops import OpsStore, Row, table_properties
 from affinity.io.sorting import Destination
 from affinity.tables import bronze, ops, silver
 from affinity.tables.ddl import SPEC_VERSION
 from affinity.tables.spec import TableSpec
+from tests.digest import spark_digest
 from tests.shop import Shop, line
 
 N_FIRST, N_SECOND, N_THIRD = 4, 3, 1

@@ -17,7 +17,6 @@ from affinity.core.vocabulary import Status
 from affinity.features.identities import holding
 from affinity.io.ask import ask
 from affinity.io.config import load_config
-from affinity.io.digest import digest, spark_digest
 from affinity.io.job import find
 from affinity.io.plan import Request
 from affinity.io.platform import Platform
@@ -31,6 +30,7 @@ from affinity.simulate.place import Shop
 from affinity.simulate.shop import simulate
 from affinity.tables import gold, silver
 from tests.content import CONTENT, digest_of
+from tests.digest import digest, spark_digest
 from tests.simulate.making import FAULTY, tiny
 from tests.simulate.test_dispositions import SOURCES
 

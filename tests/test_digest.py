@@ -12,8 +12,8 @@ import pyarrow.dataset as ds
 import pytest
 from pyspark.sql import SparkSession
 
-from affinity.io.digest import digest, duckdb_digest, polars_digest, spark_digest
 from affinity.tables.spec import RUN_ID, Column, TableSpec, WriteMode
+from tests.digest import digest, duckdb_digest, polars_digest, spark_digest
 
 SPEC = TableSpec(
     layer="silver",
