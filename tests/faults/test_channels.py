@@ -3,7 +3,7 @@
 import gzip
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -183,6 +183,45 @@ def test_the_same_bytes_for_another_source_are_refused(shop: Shop) -> None:
     assert "'shop_web'" in refused["reason"]
     assert sorted(row["source"] for row in shop.read(silver.EVENTS).collect()) == ["shop_app", "shop_web"]
     assert run(shop, "ingest_events", "shop_app").status is Status.NOTHING_TO_DO
+
+
+def test_one_id_with_a_third_of_all_events_is_flagged_and_changes_nobody(shop: Shop) -> None:
+    def features() -> dict[str, dict[str, Any]]:
+        """A slice over all that has landed, by customer."""
+        for job, source in (
+            ("ingest_events", "shop_orders"),
+            ("ingest_events", "shop_web"),
+            ("clean_events", "shop_web"),
+        ):
+            assert run(shop, job, source).exit_code is ExitCode.DONE
+        asked = Request(date(2025, 10, 7), restate=True)
+        assert run_job(shop.platform, find("build_features", JOBS), asked).status is Status.DONE
+        rows = ask(shop.platform.root, "SELECT * EXCLUDE (run_id) FROM gold.customer_features")
+        return {row["customer_id"]: row for row in rows}
+
+    accounts = [str(20_000_000 + n) for n in range(40)]
+    heavy = "66666666"
+    bought = {**ORDER, "kind": "order", "quantity": 1, "unit_price": Decimal("2.50"), "card": None}
+    orders = [
+        {**bought, "line_id": f"o{n}", "order_id": f"O{n}", "account": account, "placed_at": AT - timedelta(days=1)}
+        for n, account in enumerate([*accounts, *accounts, heavy])
+    ]
+    parquet(shop, f"orders/orders-{DAY}.parquet", orders, **ORDERED, card=pa.string())
+    seen = [{**WEB, "id": f"v{n}", "account": accounts[n % 40], "cookie": f"c{n % 40}"} for n in range(1_200)]
+    jsonl(shop, f"web/{DAY}/web-{DAY}T07.jsonl", *seen)
+    before = features()
+    many = [{**WEB, "id": f"h{n}", "account": heavy, "cookie": "c-heavy"} for n in range(700)]
+    jsonl(shop, f"web/{DAY}/web-{DAY}T08.jsonl", *many)
+
+    after = features()
+
+    (bot,) = ask(shop.platform.root, "SELECT customer_id, rule FROM silver.bots")
+    assert bot["rule"] == "many_events"
+    assert {c for c, row in after.items() if row["is_bot"]} == {bot["customer_id"]}
+    assert after.pop(bot["customer_id"])["n_views_30d"] == 700
+    assert not before.pop(bot["customer_id"])["is_bot"]
+    assert len(after) == 40
+    assert after == before
 
 
 def test_whose_amounts_are_in_several_currencies_can_be_asked(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
