@@ -134,7 +134,14 @@ def broken_lines() -> list[BadFile]:
 
 def odd_values() -> list[BadFile]:
     """Values that are none, of another type, or beyond all measure."""
-    quantities = [("12", GOOD), ("12.0", GOOD), ("12.5", GOOD), ("n/a", NO_QUANTITY), ("99999999999", GOOD)]
+    quantities = [
+        ("12", GOOD),
+        ("12.0", GOOD),
+        ("12.5", GOOD),
+        ("n/a", NO_QUANTITY),
+        ("9999999999", GOOD),
+        ("99999999999", "amount_invalid"),
+    ]
     quantities += [("9" * 20, NO_QUANTITY), ("", NO_QUANTITY), ("0", NO_QUANTITY), ("1e9", GOOD)]
     prices: list[tuple[float | None, str]] = [
         (-1.0, NOT_POSITIVE),

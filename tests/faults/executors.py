@@ -1,8 +1,8 @@
 """A driver with two executors, of which some are hurt while it cleans: ``executors.py FOLDER FAULT``.
 
-A fault strikes in a task: where lines are read (``map``), where those with one id meet (``compare``), where it is
-looked up (``look``) or found out of all (``resolve``) whose ids are whose, or where days are written (``write``), of
-which some files are there by then.
+A fault strikes in a task: where lines are read (``map``), where those with one id meet (``compare``), where files are
+copied in which ids are looked up (``copy``), where it is found out of all ids whose they are (``resolve``), or where
+days are written (``write``), of which some files are there by then.
 What was done to whom is noted in files below FOLDER/injected, one each, so that a fault strikes as often as it should
 and no more. At the end a line of JSON says how the run ended, and what Spark counted.
 """
@@ -18,13 +18,15 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pyarrow as pa
 from pyspark import TaskContext, cloudpickle
 from pyspark.sql import DataFrame
 
 from affinity.algorithms import identity_changes
-from affinity.features import cleaning, grouped
+from affinity.features import cleaning, grouped, key_index
+from affinity.features.grouped import FileWork
 from affinity.io import sorting
 from affinity.io.config import load_config
 from affinity.io.job import find
@@ -111,7 +113,7 @@ FAULTS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "none": ("map", lambda folder: None),
     "one_killed_reading": ("map", partial(_kill, n=1)),
     "one_killed_comparing": ("compare", partial(_kill, n=1)),
-    "one_killed_looking_up": ("look", partial(_kill, n=1)),
+    "one_killed_copying": ("copy", partial(_kill, n=1)),
     "one_killed_resolving": ("resolve", partial(_kill, n=1)),
     "one_killed_writing": ("write", partial(_kill, n=1)),
     "both_killed": ("write", partial(_kill, n=2)),
@@ -125,7 +127,7 @@ FAULTS: dict[str, tuple[str, Callable[[Path], None]]] = {
 _STEPS: dict[str, tuple[ModuleType, str]] = {
     "map": (sorting, "cut"),
     "compare": (cleaning, "in_blocks"),
-    "look": (grouped, "mapped"),
+    "copy": (key_index, "with_each"),
     "resolve": (identity_changes, "resolved"),
     "write": (sorting, "by_days"),
 }
@@ -152,8 +154,6 @@ def main() -> None:
     where, strike = FAULTS[fault]
     platform = Platform.open(config.model_copy(update={"spark": config.spark.model_copy(update={"conf": conf})}))
     _injected(*_STEPS[where], strike, folder / "injected")
-    if where == "look":
-        grouped._TASK_BYTES = 1  # by tasks, however small the tables
     result = run_job(platform, find("clean_events", JOBS), Request())
     store = platform.spark.sparkContext._jsc.sc().statusStore()
     platform.spark.sparkContext._jsc.sc().listenerBus().waitUntilEmpty()
@@ -173,10 +173,22 @@ def main() -> None:
 
 
 def _injected(where: ModuleType, name: str, strike: Callable[[Path], None], folder: Path) -> None:
-    """Tasks of a step are struck once they have something to show; of sorting there are several."""
+    """Tasks of a step are struck once they have something to show; of sorting and copying there are several."""
     step = getattr(where, name)
-    setattr(where, name, lambda *given: hurt(step(*given), strike, folder))
+    if step is grouped.with_each:
+        setattr(where, name, lambda files, work: step(files, _hurt_after(work, strike, folder)))
+    else:
+        setattr(where, name, lambda *given: hurt(step(*given), strike, folder))
     sorting._GROUP_LINES = (1_000, 10_000)
+    grouped._TASK_BYTES = 1
+
+
+def _hurt_after(work: FileWork, strike: Callable[[Path], None], folder: Path) -> FileWork:
+    def struck(asked: Any, path: str) -> None:
+        work(asked, path)
+        strike(folder)
+
+    return struck
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ def test_executors_that_are_killed_cost_tasks_and_no_row(run, expected, fault, m
     assert ended.digests == expected.digests
 
 
-@pytest.mark.parametrize("step", ["reading", "looking_up", "comparing", "writing"])
+@pytest.mark.parametrize("step", ["reading", "copying", "comparing", "writing"])
 def test_an_executor_that_is_killed_at_night_costs_tasks_and_no_row(run, expected_of_night, step) -> None:
     ended = run(f"one_killed_{step}", "night")
     assert (ended.said["status"], ended.marks, ended.said["n_executors"]) == (Status.DONE, {"killed-0"}, 3)
