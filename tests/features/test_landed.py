@@ -75,6 +75,11 @@ def test_equal_lines_are_two_events(rows) -> None:
     assert [row["defects"] for row in found] == [[], ["repeated_line"]]
 
 
-def test_an_amount_beyond_all_money_is_a_defect_and_no_error(rows) -> None:
-    scanned = GOOD.replace(",6,", ",5012345678900,").replace("2.55", "25.00")
-    assert [row["defects"] for row in rows(scanned)] == [["amount_invalid"]]
+@pytest.mark.parametrize(
+    ("quantity", "defect"),
+    [("5012345678900", "quantity_invalid"), ("50123456789", "amount_invalid")],
+    ids=["the number itself", "times its price"],
+)
+def test_an_amount_beyond_all_money_is_a_defect_and_no_error(rows, quantity: str, defect: str) -> None:
+    scanned = GOOD.replace(",6,", f",{quantity},").replace("2.55", "25.00")
+    assert [row["defects"] for row in rows(scanned)] == [[defect]]
