@@ -5,9 +5,10 @@ from hashlib import sha256
 
 import pytest
 
-from affinity.algorithms import identity_updates
+from affinity.algorithms import neighbourhood
 from affinity.algorithms.identities import IdentityRules, naive, resolved
-from affinity.algorithms.identity_updates import SAMPLE, updated
+from affinity.algorithms.identity_updates import updated
+from affinity.algorithms.neighbourhood import SAMPLE
 from affinity.features.known_ids import Identity, Link
 
 LINKS = "subject_key string, subject_kind string, other_key string, other_kind string, first_date date"
@@ -254,7 +255,7 @@ def draw_batches(seed, n_batches):
 @pytest.mark.parametrize("sample", [1, 3, SAMPLE])
 @pytest.mark.parametrize("seed", range(8))
 def test_batch_by_batch_is_all_at_once(monkeypatch, seed, sample):
-    monkeypatch.setattr(identity_updates, "SAMPLE", sample)
+    monkeypatch.setattr(neighbourhood, "SAMPLE", sample)
     rules = IdentityRules(max_degree=1 + seed % 3, max_anchors=2 + seed % 2, max_people=1 + seed % 2)
     known, state = [], {}
     for batch in draw_batches(seed, 4):
@@ -343,7 +344,7 @@ class Sampled(Told):
     ],
 )
 def test_few_looks_tell_and_all_links_are_seen_only_of_ids_that_may_change(monkeypatch, world, n_asked, whole):
-    monkeypatch.setattr(identity_updates, "SAMPLE", 2)
+    monkeypatch.setattr(neighbourhood, "SAMPLE", 2)
     known, fresh = told_of(0, [world]), told_of(1, [world])
     told = Sampled(known, oracle(known, RULES).values())
     changed_by(fresh, told, RULES)

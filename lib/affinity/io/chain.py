@@ -12,7 +12,8 @@ from affinity.io.config import Config, load_source
 from affinity.io.job import Job, upstream
 from affinity.io.landing import landed_dates, landed_days
 from affinity.io.ops import OpsStore
-from affinity.io.plan import Request, check_as_of, job_settings, make_plan
+from affinity.io.plan import Request, job_settings
+from affinity.io.planning import check_as_of, make_plan
 from affinity.io.platform import Platform
 from affinity.io.releases import Releases
 from affinity.io.runner import Result, run_job

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from affinity.core.vocabulary import COUNTING
+from affinity.core.vocabulary import COUNTING, Feed, FileState
 from affinity.features.readings import last_readings
 from affinity.io.ops import Row
 
@@ -13,6 +13,13 @@ from affinity.io.ops import Row
 def live_files(manifest: Sequence[Row]) -> list[str]:
     """The files that count."""
     return [row["file_id"] for row in manifest if row["state"] in COUNTING]
+
+
+def of_events(manifest: Sequence[Row]) -> list[Row]:
+    """The manifest of events, without files that were refused because another source has them."""
+    rows = [row for row in manifest if row["feed"] == Feed.EVENTS]
+    read = {row["file_id"] for row in rows if row["state"] != FileState.REFUSED}
+    return [row for row in rows if row["state"] != FileState.REFUSED or row["file_id"] not in read]
 
 
 def of_files(lines: DataFrame, file_ids: Iterable[str]) -> DataFrame:

@@ -15,7 +15,8 @@ from affinity.features.grouped import SPEAKS, UNREADABLE
 from affinity.io.job import Job, Kind
 from affinity.io.leases import leases
 from affinity.io.ops import Row, now, to_json
-from affinity.io.plan import Plan, Request, make_plan
+from affinity.io.plan import Plan, Request
+from affinity.io.planning import make_plan
 from affinity.io.platform import Platform, code_version
 from affinity.tables import ops
 from affinity.tables.spec import ModelSpec, TableSpec

@@ -11,7 +11,8 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from affinity.io.job import find
-from affinity.io.plan import Request, make_plan
+from affinity.io.plan import Request
+from affinity.io.planning import make_plan
 from affinity.io.platform import Platform
 from affinity.jobs.catalog import JOBS
 from tests.bench.events import OUT, bronze_of, config_of, ingested, make_log
