@@ -5,6 +5,7 @@ from pyspark.sql import functions as F
 
 from affinity.algorithms import als
 from affinity.core.settings import Settings
+from affinity.features.identities import still_apart
 from affinity.features.interactions import interactions
 from affinity.features.items import current_items
 from affinity.io.entry import main
@@ -25,13 +26,17 @@ class RecommendItems(Settings):
 
 
 def transform(inputs: Inputs, settings: RecommendItems) -> Outputs:
-    """Rank unseen items by the model for customers it knows, by popularity for the others."""
+    """Rank unseen items by the model for customers it knows, by popularity for the others.
+
+    Whoever turned out to be another customer since the features were made is left out: what they bought is the other's.
+    """
     model = inputs.models[models.RECOMMENDER.full_name]
     items = current_items(inputs[silver.ITEMS], as_of=inputs.cut)
     bought = interactions(inputs[silver.EVENTS], items, as_of=inputs.cut)
     factors = als.AlsModel(item_factors=model.frames["items"], customer_factors=model.frames["customers"])
     config = als.AlsConfig(top_k=settings.top_k, max_item_factor_bytes=settings.max_item_factor_bytes, seed=0)
-    ranked = als.recommend_or_popular(factors, inputs[gold.CUSTOMER_FEATURES], bought, items, config)
+    people = still_apart(inputs[gold.CUSTOMER_FEATURES], inputs.identities_at(inputs.cut), inputs.cut)
+    ranked = als.recommend_or_popular(factors, people, bought, items, config)
     return Outputs({gold.RECOMMENDATIONS: ranked.withColumn("model_version", F.lit(model.version))})
 
 

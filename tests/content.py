@@ -17,6 +17,7 @@ CONTENT: Mapping[str, str] = MappingProxyType(
         "(FROM ops.files WHERE state = 'cleaned') USING (file_id) GROUP BY ALL",
         "silver.identities": "SELECT subject_key, customer_id, linked_date, is_shared, is_capped "
         "FROM silver.identities WHERE valid_to_date IS NULL",
+        "silver.customers": f"SELECT {', '.join(silver.CUSTOMERS.digest_columns)} FROM silver.customers",
         "ops.dispositions": f"SELECT {', '.join(ops.DISPOSITIONS.digest_columns)} FROM ops.dispositions",
         "gold.customer_features": f"SELECT {', '.join(gold.CUSTOMER_FEATURES.digest_columns)} "
         "FROM gold.customer_features_latest",

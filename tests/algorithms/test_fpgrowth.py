@@ -53,9 +53,9 @@ def test_no_baskets(mine):
 
 
 def test_too_few_baskets_make_no_rules_yet(spark, events_of):
-    events = events_of({"order_id": "a"}, {"order_id": "b"})
+    events = events_of({"order_id": "a"}, {"order_id": "b"}, {"order_id": "c", "customer_id": "bot"})
     items = spark.createDataFrame([], frame_schema(silver.ITEMS))
-    features = spark.createDataFrame([], "customer_id string, is_bot boolean")
+    features = spark.createDataFrame([("bot", True), ("ann", False)], "customer_id string, is_bot boolean")
     frames = {silver.EVENTS: events, silver.ITEMS: items, gold.CUSTOMER_FEATURES: features}
     inputs = Inputs({spec.full_name: frame for spec, frame in frames.items()}, as_of=date(2011, 6, 1))
     with pytest.raises(NotYet, match=r"min_support 0\.01 of 2 baskets is 1, .* min_count = 10"):

@@ -84,8 +84,8 @@ def _kill(folder: Path, n: int) -> None:
 def _raise(folder: Path, until: int) -> None:
     task = TaskContext.get()
     assert task is not None
-    if task.partitionId() == 1 and task.attemptNumber() < until:
-        (folder / f"raised-{task.stageId()}-{task.attemptNumber()}").touch()
+    if task.attemptNumber() < until:
+        (folder / f"raised-{task.stageId()}-{task.partitionId()}-{task.attemptNumber()}").touch()
         raise RuntimeError("planted")
 
 

@@ -19,7 +19,7 @@ from affinity.features.identities import holding
 from affinity.io.ask import ask
 from affinity.io.job import find
 from affinity.io.plan import Request
-from affinity.io.runner import Result, run_job
+from affinity.io.runner import Attempt, Result, run_job
 from affinity.jobs.catalog import JOBS
 from affinity.tables import bronze, gold, ops, silver
 from tests.shop import Shop
@@ -250,6 +250,87 @@ def test_links_go_with_the_file_that_tells_of_them_and_come_again_with_it(shop: 
         return holding(shop.read(silver.IDENTITY_CHANGES)).where("customer_id <> subject_id").count()
 
     assert [n_joined("one", "two"), n_joined("one"), n_joined("one", "two")] == [2, 1, 2]
+
+
+def crm(shop: Shop, part: int, account: str = "10012345", **said: Any) -> None:
+    """One of the files in which the CRM states its customers on a day."""
+    columns = ("card", "email_hash", "tier", "country", "merged_into")
+    withheld = {"birth_year": 1970, "group": "a", "consent_email": True, "consent_profiling": False, "joined": None}
+    rows = [{"account": account, **dict.fromkeys(columns), **withheld, **said}]
+    types = dict.fromkeys(columns, pa.string()) | {"joined": pa.date32()}
+    parquet(shop, f"crm/crm-{DAY}-part-0000{part}.parquet", rows, **types)
+
+
+def n_others(shop: Shop) -> int:
+    """How many ids are another's."""
+    return holding(shop.read(silver.IDENTITY_CHANGES)).where("customer_id <> subject_id").count()
+
+
+def test_every_file_of_a_day_is_heard_and_goes_alone(shop: Shop) -> None:
+    def taken_in(*, and_cleaned: bool = True) -> int:
+        for job in ("ingest_customers", *(["clean_events"] if and_cleaned else [])):
+            assert run(shop, job, "shop_crm").status is Status.DONE
+        return n_others(shop)
+
+    crm(shop, 0, card="1", tier="gold")
+    assert taken_in() == 1
+    crm(shop, 1, email_hash="ab")
+    assert taken_in() == 2, "of an account that another file has named for the day"
+    for part in (2, 3):
+        crm(shop, part, card=str(part))
+        taken_in(and_cleaned=False)
+    crm(shop, 4, card="4")
+    assert taken_in() == 5, "of files that came in turns before they were heard"
+    crm(shop, 0, tier="silver")
+    assert taken_in() == 4, "of the corrected file alone"
+    said = shop.read(silver.CUSTOMERS).where("tier IS NOT NULL").select("tier").collect()
+    assert [row.tier for row in said] == ["silver"]
+    assert shop.read(silver.CUSTOMERS).count() == 5
+
+
+def test_rules_that_change_part_who_was_joined_and_join_them_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cleaned(max_anchors: int) -> int:
+        shop.overrides = (f"jobs.clean_events.max_anchors={max_anchors}",)
+        shop.reopen()
+        assert run(shop, "clean_events", "shop_crm").status is Status.DONE
+        return n_others(shop)
+
+    crm(shop, 0, merged_into="10012346")
+    assert run(shop, "ingest_customers", "shop_crm").status is Status.DONE
+    assert [cleaned(n) for n in (10, 1, 10)] == [1, 0, 1]
+    record = Attempt._record
+
+    def dies(attempt: Attempt, status: Status, *args: Any, **more: Any) -> None:
+        if status is not Status.STARTED:
+            raise OSError("power")
+        record(attempt, status, *args, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Attempt, "_record", dies)
+        with pytest.raises(OSError, match="power"):
+            cleaned(1)
+    assert n_others(shop) == 0, "it was released"
+    assert cleaned(10) == 1
+
+
+def test_a_file_that_another_source_cannot_read_is_nobody_elses(shop: Shop) -> None:
+    bought = {**ORDER, "kind": "order", "quantity": 1, "unit_price": Decimal("2.50"), "card": None}
+    parquet(shop, f"orders/orders-{DAY}.parquet", [bought], **ORDERED, card=pa.string())
+    sold = "\n".join([TILLS, "t1,R1,S1,06/10/2025 09:00:00,001234567890,I1,2,1.50,S"]) + "\n"
+    for name in (f"orders/orders-{DAY}-b.parquet", f"tills/tills-{DAY}.csv"):
+        (shop.landing / name).parent.mkdir(exist_ok=True)
+        (shop.landing / name).write_text(sold)
+
+    found = run_job(
+        shop.platform, find("ingest_events", JOBS), Request(None, ("shop_orders", "shop_tills"), shop.landing)
+    )
+
+    assert found.status is Status.DONE
+    assert sorted((row["source"], row["state"]) for row in shop.manifest()) == [
+        ("shop_orders", "ingested"),
+        ("shop_orders", "refused"),
+        ("shop_tills", "ingested"),
+    ]
 
 
 def test_who_is_met_later_changes_nobody_of_before(shop: Shop) -> None:

@@ -121,6 +121,35 @@ def test_corrections_that_pile_up_before_a_clean_leave_no_stale_day(ingested: Sh
     assert {row["event_date"].day: row["count"] for row in counted} == {2: 1, 5: 2}
 
 
+def test_a_correction_takes_back_its_own_unreadable_lines_alone(shop: Shop) -> None:
+    def rejected() -> dict[str, list[str]]:
+        """Runs that rejected lines, by the path of their file."""
+        paths = {row["file_id"]: row["path"] for row in shop.manifest()}
+        rows = shop.read(silver.QUARANTINE).select("file_id", "run_id").collect()
+        counted = shop.read(ops.DISPOSITIONS).where("disposition = 'quarantined'").groupBy().sum("n_rows").first()
+        assert ((counted and counted[0]) or 0) == len(rows)
+        return {path: sorted(row.run_id for row in rows if paths[row.file_id] == path) for path in paths.values()}
+
+    bad = line("2011-01-04", InvoiceDate="soon")
+    for day in ("04", "05"):
+        shop.land(f"2011-01-{day}.csv", [line(f"2011-01-{day}"), bad])
+    shop.ingest()
+    (first, *_), (other, *_) = before = list(rejected().values())
+    assert (len(before), first) == (2, other)
+
+    shop.land("2011-01-04.csv", [line("2011-01-04"), line("2011-01-04")])
+    shop.ingest()
+    assert rejected() == {"2011-01-04.csv": [], "2011-01-05.csv": [first]}
+
+    shop.land("2011-01-04.csv", [bad, bad])
+    shop.ingest()
+    left = rejected()
+    assert left["2011-01-05.csv"] == [first]
+    assert len(left["2011-01-04.csv"]) == 2
+    cleaned = {row["path"]: row for row in shop.manifest() if row["state"] == FileState.CLEANED}
+    assert (cleaned["2011-01-04.csv"]["n_accepted"], cleaned["2011-01-04.csv"]["n_quarantined"]) == (0, 2)
+
+
 def test_what_a_file_said_of_items_and_customers_goes_and_comes_with_it(shop: Shop) -> None:
     original = (shop.landing / "2011-01-04.csv").read_bytes()
 

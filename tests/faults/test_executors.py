@@ -167,12 +167,14 @@ def test_a_task_that_raises_three_times_is_done_the_fourth_time(run, expected) -
     assert ended.digests == expected.digests
 
 
-def test_a_task_that_always_raises_ends_the_run_and_leaves_everything_as_it_was(run, expected) -> None:
-    ended = run("raises_always")
+def test_a_task_that_always_raises_ends_the_run_and_leaves_everything_as_it_was(run, landed) -> None:
+    before = _digests(landed / "night")
+    ended = run("raises_always", "night")
     assert ended.said["status"] == Status.FAILED
     assert ended.said["exit_code"] != 0
     assert "silver." in ended.said["reason"]
-    assert set(ended.digests.values()) == {None}
+    assert ended.digests == before
+    assert None not in before.values()
 
 
 def test_a_task_that_is_done_twice_counts_once(run, expected) -> None:

@@ -93,6 +93,15 @@ def test_a_copy_is_made_once_of_each_file_and_goes_with_it(files):
     assert 0 < len(left.links_of(keys)) < len(SIDES)
 
 
+def test_a_copy_that_is_damaged_is_made_again(files):
+    expected = sorted(files.opened().links_of({"a1"}))
+    copy = next((files.index / "links").rglob("*.arrow"))
+    for left in (0, copy.stat().st_size // 2):
+        copy.write_bytes(copy.read_bytes()[:left])
+        assert sorted(files.opened().links_of({"a1"})) == expected
+        assert copy.stat().st_size > left
+
+
 def test_what_another_try_has_copied_stays(files):
     files.opened()
     made = files.index / "links" / Path(files.links.paths[0]).name

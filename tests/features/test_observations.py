@@ -64,17 +64,25 @@ def test_a_catalogue_with_times_keeps_the_last_line_of_a_day(spark: SparkSession
     assert by(seen, "observed_date", "description") == {DAY: "Green tea", date(2025, 10, 7): "Black tea"}
 
 
-def test_further_ids_of_all_lines_of_a_day_are_kept(spark: SparkSession) -> None:
+def test_further_ids_of_all_lines_of_a_file_and_day_are_kept(spark: SparkSession) -> None:
     at = datetime(2025, 10, 6, 9, tzinfo=UTC)
-    said = [("ann", ["card:2", "card:1"]), ("ann", None), ("ann", ["card:1", "email:3"]), ("bob", None)]
+    said = [
+        ("one", "ann", ["card:2", "card:1"]),
+        ("one", "ann", None),
+        ("one", "ann", ["card:1", "email:3"]),
+        ("one", "bob", None),
+        ("two", "bob", ["card:9"]),
+    ]
     columns = ("source", "subject_kind", "country", "tier", "file_id")
     rows = spark.createDataFrame(
-        [("crm", "account", "GB", "gold", "file", key, linked, DAY, at, n) for n, (key, linked) in enumerate(said)],
+        [("crm", "account", "GB", "gold", *each, DAY, at, n) for n, each in enumerate(said)],
         ", ".join(f"{name} string" for name in (*columns, "subject_key"))
         + ", linked array<string>, observed_date date, observed_ts timestamp, line_no bigint",
     )
     seen = customer_observations(rows)
-    assert by(seen, "subject_key", "linked") == {"ann": ["card:1", "card:2", "email:3"], "bob": None}
+    found = sorted(tuple(row) for row in seen.where("linked IS NOT NULL").select("subject_key", "linked").collect())
+    assert found == [("ann", ["card:1", "card:2", "email:3"]), ("bob", ["card:9"])]
+    assert by(seen.where("subject_key = 'bob'"), "file_id", "linked") == {"one": None, "two": ["card:9"]}
     assert set(seen.columns) == set(silver.CUSTOMERS.column_names) - {"run_id"}
 
 

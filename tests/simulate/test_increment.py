@@ -1,7 +1,7 @@
 """Day by day or all at once: the same shop gives the same tables, and the same people."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from affinity.algorithms import identity_changes
 from affinity.algorithms.identity_updates import Change
 from affinity.core.vocabulary import Status
 from affinity.features.identities import holding
+from affinity.io import ops
 from affinity.io.ask import ask
 from affinity.io.config import load_config
 from affinity.io.job import find
@@ -29,7 +30,7 @@ from affinity.simulate.judge import subjects_of
 from affinity.simulate.place import Shop
 from affinity.simulate.shop import simulate
 from affinity.tables import gold, silver
-from tests.content import CONTENT, digest_of
+from tests.content import CONTENT, digest_of, digests
 from tests.digest import digest, spark_digest
 from tests.simulate.making import FAULTY, tiny
 from tests.simulate.test_dispositions import SOURCES
@@ -59,6 +60,7 @@ def opened(spark: SparkSession, folder: Path, key: Path) -> Platform:
     return Platform.open(load_config(overrides=overrides), session=spark)
 
 
+COMPACTED: set[str] = set()
 N_CHANGED: list[int] = []
 PUBLISHED: list[tuple[str, str]] = []
 """Slices of features, and their digest on the night that published them."""
@@ -73,6 +75,18 @@ def _noted(updated: Callable[..., list[Change]]) -> Callable[..., list[Change]]:
     return note
 
 
+def _upkeep(platform: Platform, as_of: date, patch: pytest.MonkeyPatch) -> None:
+    """Small files of all tables become one, and no digest changes by it."""
+    if not Releases.of(platform.ops).version(silver.EVENTS):
+        return
+    before = digests(platform.root)
+    patch.setattr(ops, "_FRAGMENTS", 1)
+    assert run_job(platform, find("maintain_tables", JOBS), Request(as_of)).status is Status.DONE
+    assert digests(platform.root) == before
+    moved = "SELECT DISTINCT table_name FROM ops.releases WHERE is_maintenance"
+    COMPACTED.update(row["table_name"] for row in ask(platform.root, moved))
+
+
 @pytest.fixture(scope="module")
 def both(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Platform, Platform, Shop]:
     """A root that saw the shop grow, with its late lines and corrections, and one that saw it at the end alone."""
@@ -84,6 +98,7 @@ def both(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple
         for first, end in pairwise(STEPS):
             shop = Shop(config, folder / "shop", first, end)
             simulate(spark, shop)
+            _upkeep(by_night, config.start_date + timedelta(days=first), patch)
             night(by_night, shop)
             newest = f"{_SLICES} WHERE as_of_date = DATE '{config.start_date + timedelta(days=end)}'"
             PUBLISHED.append((newest, digest_of(by_night.root, newest)))
@@ -117,8 +132,45 @@ def test_what_was_published_stays_as_it_was_whoever_is_joined_later(both: tuple[
 
 
 @pytest.mark.usefixtures("both")
+def test_upkeep_has_compacted_what_nights_add_to() -> None:
+    added = {silver.LINKS, silver.IDENTITY_CHANGES, silver.SUBJECT_DAILY, silver.CUSTOMERS}
+    assert {spec.full_name for spec in added} <= COMPACTED
+
+
+@pytest.mark.usefixtures("both")
 def test_some_night_looked_up_whom_its_links_concern() -> None:
     assert sum(N_CHANGED) > 0
+
+
+@pytest.mark.parametrize("days", [7, 30, 365])
+def test_a_window_is_a_sum_of_days(both: tuple[Platform, Platform, Shop], days: int) -> None:
+    sums = {
+        "frequency": "sum(n_orders)",
+        "monetary": "sum(gross_amount)",
+        "n_active_days": "count_if(n_purchases > 0)",
+        "n_categories": "len(list_distinct(flatten(list(categories) FILTER (WHERE categories IS NOT NULL))))",
+        "n_views": "sum(n_views)",
+        "n_carts": "sum(n_carts)",
+        "n_sessions": "sum(n_sessions)",
+        "n_visit_days": "count_if(hours > 0)",
+    }
+    names = [f"{name}_{days}d{'_amount' if name == 'monetary' else ''}" for name in sums]
+    platform, _at_once, shop = both
+    as_of = shop.config.start_date + timedelta(days=shop.end)
+    summed = f"""
+        SELECT customer_id, {", ".join(f"{made} AS {name}" for name, made in zip(names, sums.values(), strict=True))}
+        FROM silver.customer_daily WHERE event_date < DATE '{as_of}' AND event_date >= DATE '{as_of}' - {days}
+        GROUP BY customer_id"""
+    differ = " OR ".join(f"coalesce(s.{name}, 0) <> coalesce(f.{name}, 0)" for name in names)
+    slices = "(FROM gold.customer_features_latest) AS f"
+    (found,) = ask(
+        platform.root,
+        f"SELECT count(*) AS n, count_if({differ}) AS n_wrong, sum(f.n_views_{days}d) AS n_views "
+        f"FROM {slices} LEFT JOIN ({summed}) AS s USING (customer_id)",
+    )
+    assert found["n_wrong"] == 0
+    assert found["n"] > 0
+    assert found["n_views"] > 0
 
 
 def test_a_customer_has_one_row_per_day(both: tuple[Platform, Platform, Shop]) -> None:

@@ -31,6 +31,15 @@ def of_customers(rows: DataFrame, identities: DataFrame, as_of: date) -> DataFra
     return mapped.select(*rows.columns, F.coalesce("customer_id", "subject_id").alias("customer_id"))
 
 
+def still_apart(customers: DataFrame, identities: DataFrame, as_of: date) -> DataFrame:
+    """Rows of customers of a slice → those who are no other's, by links from before ``as_of`` that came since.
+
+    Columns in and out: any, with ``customer_id``; ``identities`` are the rows that hold.
+    """
+    others = known_before(identities, as_of).where("subject_id <> customer_id")
+    return customers.join(others.select(F.col("subject_id").alias("customer_id")), on="customer_id", how="left_anti")
+
+
 def changed(all_of_them: DataFrame, current: DataFrame) -> DataFrame:
     """What is new or differs when all ids were resolved anew, of ids without a link left that they are their own."""
     columns = all_of_them.columns

@@ -1,5 +1,6 @@
 """Rows of files that never change, found by their keys: beside each file lies a copy in which tokens are in order."""
 
+import os
 import shutil
 import uuid
 from collections.abc import Collection, Mapping, Sequence
@@ -92,8 +93,16 @@ def indexed(files: Files, kept: Kept, folder: Path, among: Mapping[str, Collecti
     """Make the copies that are missing in a folder, one below the name of each file; those of other files are removed.
 
     Rows count whose values are ``among`` some, by columns that are kept as dictionaries. A copy follows from its file
-    alone, and may be removed at any time.
+    alone, may be removed at any time, and is made again where it cannot be read.
     """
+    try:
+        return _indexed(files, kept, folder, among)
+    except pa.ArrowInvalid:  # what a disk kept of them after a loss of power, say
+        shutil.rmtree(folder)
+        return _indexed(files, kept, folder, among)
+
+
+def _indexed(files: Files, kept: Kept, folder: Path, among: Mapping[str, Collection[str]]) -> KeyIndex:
     names = {Path(path).name: path for path in files.paths}
     folder.mkdir(parents=True, exist_ok=True)
     there = {path.name for path in folder.iterdir()}
@@ -111,8 +120,11 @@ def _copy(kept: Kept, folder: Path, asked: "duckdb.DuckDBPyConnection", path: st
     rows = asked.sql(f"SELECT {', '.join(kept.columns.names)} FROM {ARRIVED}").to_arrow_reader(_PIECE_ROWS)
     for number, batch in enumerate(rows):
         copied = _with_order(batch, kept)
-        with pa.ipc.new_file(unfinished / f"{number:05}.arrow", copied.schema) as writer:
-            writer.write_batch(copied)
+        with (unfinished / f"{number:05}.arrow").open("wb") as file:
+            with pa.ipc.new_file(file, copied.schema) as writer:
+                writer.write_batch(copied)
+            file.flush()
+            os.fsync(file.fileno())  # the name of the folder says that all of it is there
     try:
         unfinished.rename(made)
     except OSError:  # a second try of a task: both say the same

@@ -1,4 +1,4 @@
-"""What landed files say of items and customers, per day: the last statement of a day holds."""
+"""What each landed file says of items and customers, per day: its last statement of a day holds."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -14,12 +14,11 @@ _NONE: Mapping[str, Column] = MappingProxyType({})
 
 
 def item_observations(rows: DataFrame, currency: str | None) -> DataFrame:
-    """The last word on each item and day.
+    """The last word of each file on each item and day.
 
     Columns: ``reading.described_rows.ITEM_COLUMNS``, source → silver.items without ``run_id``.
 
-    Of statements of one time that of the greater file digest holds, and of a file the later line. ``currency`` is that
-    of all prices.
+    Of statements of one time the later line holds. ``currency`` is that of all prices.
     """
     seen = ("description", "unit_price", "brand", *_CATEGORIES, "is_recommendable")
     last = _last_of_day(rows, ("source", "item_id"), seen)
@@ -31,7 +30,7 @@ def customer_observations(rows: DataFrame) -> DataFrame:
 
     Columns: ``reading.described_rows.CUSTOMER_COLUMNS`` and source → silver.customers without ``run_id``.
 
-    ``linked`` are the further ids of all statements of the day: a file may name them in a line each.
+    ``linked`` are the further ids of all statements of file and day: a file may name them in a line each.
     """
     named = F.array_sort(F.array_distinct(F.flatten(F.collect_list("linked"))))
     linked = F.when(F.size(named) > 0, named)
@@ -42,11 +41,11 @@ def customer_observations(rows: DataFrame) -> DataFrame:
 def _last_of_day(
     rows: DataFrame, subject: tuple[str, ...], seen: tuple[str, ...], of_all: Mapping[str, Column] = _NONE
 ) -> DataFrame:
-    """One row per subject and day with the values ``seen`` last and what is made ``of_all``; ``file_id`` is where."""
-    observed = F.struct("observed_ts", "file_id", "line_no", *seen)
-    kept = ("file_id", "observed_ts", *seen)
+    """One row per subject, day and file with the values ``seen`` last and what is made ``of_all``."""
+    one = (*subject, "observed_date", "file_id")
+    observed = F.struct("observed_ts", "line_no", *seen)
     return (
-        rows.groupBy(*subject, "observed_date")
+        rows.groupBy(*one)
         .agg(F.max(observed).alias("last"), *(made.alias(name) for name, made in of_all.items()))
-        .select(*subject, "observed_date", *[f"last.{name}" for name in kept], *of_all)
+        .select(*one, *(f"last.{name}" for name in ("observed_ts", *seen)), *of_all)
     )

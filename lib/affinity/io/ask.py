@@ -17,7 +17,7 @@ from affinity.io.releases import Releases
 from affinity.io.root import Root
 from affinity.tables import ops
 from affinity.tables.catalog import LOG_TABLES, OF_SUBJECTS, TABLES
-from affinity.tables.spec import Column, TableSpec, WriteMode
+from affinity.tables.spec import Column, TableSpec
 from affinity.tables.views import IDENTITIES, VIEWS, type_of
 
 LAYERS = tuple(dict.fromkeys(spec.layer for spec in TABLES))
@@ -152,8 +152,7 @@ def _add_views(
         dataset = table.to_pyarrow_dataset()
         names = dataset.schema.names
         # What delta-rs merges it writes as string views, by which PyArrow cannot filter: DuckDB does it then.
-        is_merged = spec.mode is WriteMode.UPSERT or spec in LOG_TABLES
-        connection.register(f"_{spec.layer}_{spec.name}", dataset.scanner() if is_merged else dataset)
+        connection.register(f"_{spec.layer}_{spec.name}", dataset.scanner() if spec in LOG_TABLES else dataset)
         # A column that a newer release of ours added is null until the table is next written.
         there = {column.name: column.name for column in spec.columns if column.name in names}
         columns = ", ".join(f"{there.get(column.name, _null(column))} AS {column.name}" for column in spec.columns)

@@ -12,7 +12,7 @@ from affinity.core.errors import AuditFailed
 from affinity.core.vocabulary import Disposition, Feed, FileState
 from affinity.features import cleaning, links
 from affinity.features.known_ids import IdFiles
-from affinity.io.clean_lines import LineFinder, Lines, is_on
+from affinity.io.clean_lines import LineFinder, Lines
 from affinity.io.job import SEEN_AGAIN, TOLD, Inputs, Outputs
 from affinity.io.kinds import Done, Work
 from affinity.io.landing import landed_days, replaced_by
@@ -90,24 +90,24 @@ class CleanWork(Work):
         fresh = staged[ops.DISPOSITIONS].select(*ops.DISPOSITIONS.column_names)
         counted = fresh.groupBy("disposition").agg(F.sum("n_rows").alias("n")).collect()
         totals = {row["disposition"]: row["n"] for row in counted}
-        if totals and not lines.anew and not {Disposition.ACCEPTED, Disposition.DUPLICATE} & set(totals):
+        if totals and not lines.takes_back and not {Disposition.ACCEPTED, Disposition.DUPLICATE} & set(totals):
             raise AuditFailed(
                 f"silver.events: has_rows (0 of {sum(totals.values())} lines were accepted). Nothing was published; "
                 "look at what arrived by `affinity source check`, mend the mapping or the files, and run again."
             )
         counts = fresh
-        if lines.anew:  # else no file of these has a row that was judged before
-            counts = self.pinned(ops.DISPOSITIONS).where(~is_on(lines.anew)).unionByName(fresh)
+        if lines.takes_back:  # else no file of these has a row that was judged before
+            counts = self.pinned(ops.DISPOSITIONS).where(lines.stay()).unionByName(fresh)
         balances = self._balances(counts, fresh, files)
         slices: dict[TableSpec, Sequence[date | None]] = dict.fromkeys(staged, lines.days)
         slices |= {spec: [None] if self.publication.rows[spec.full_name] else [] for spec in _OF_IDS}
-        self.publication.publish(staged, slices, anew=lines.anew)
+        self.publication.publish(staged, slices, replaced=list(lines.gone), anew=lines.anew)
         self.publication.publish_manifest(balances)
         metrics: dict[str, float | None] = {f"n_{disposition}": float(n) for disposition, n in totals.items()}
         return metrics | {"n_days": float(len(lines.days)), "n_days_anew": float(len(lines.anew))}
 
     def _inputs(self, lines: Lines, files: Sequence[Row]) -> Inputs:
-        told = self._told(lines, [row["file_id"] for row in files if row["feed"] == Feed.CUSTOMERS])
+        told = self._told(lines, [row for row in files if row["feed"] == Feed.CUSTOMERS])
         standing = self._links(live_files(self.plan.manifest))
         seen_again, is_anew = self._seen_again(told, standing, files)
         is_anew = is_anew or SETTINGS_BEFORE in self.plan.inputs or any(map(_was_heard_before, files))
@@ -134,12 +134,15 @@ class CleanWork(Work):
         known = (self.store.files(silver.LINKS, of_links), self.store.files(silver.IDENTITY_CHANGES, of_ids))
         return IdFiles(*known, live_files(self.plan.manifest), self.platform.root.index)
 
-    def _told(self, lines: Lines, statements: Collection[str]) -> DataFrame:
+    def _told(self, lines: Lines, statements: Sequence[Row]) -> DataFrame:
         """Links of which the lines tell, and these files with statements."""
-        told, version = links.of_lines(lines.rows, lines.file_ids), self.plan.releases.version(silver.CUSTOMERS)
+        told, releases = links.of_lines(lines.rows, lines.file_ids), self.plan.releases
+        version, runs = releases.version(silver.CUSTOMERS), {row["run_id"] for row in statements}
         if version is None or not statements:
             return told
-        return told.unionByName(links.of_statements(self.store.files(silver.CUSTOMERS, version), statements))
+        days = [day for day, release in releases.slices(silver.CUSTOMERS).items() if release.run_id in runs]
+        said = self.store.files(silver.CUSTOMERS, version, days)
+        return told.unionByName(links.of_statements(said, [row["file_id"] for row in statements]))
 
     def _seen_again(self, told: DataFrame, standing: DataFrame, files: Sequence[Row]) -> tuple[DataFrame, bool]:
         """Links that files told of which are gone, as others tell of them; and whether any link has changed thereby.

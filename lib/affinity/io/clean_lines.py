@@ -20,6 +20,8 @@ from affinity.io.ops import Row, parse_date
 from affinity.io.readings import lines_that_count, of_events
 from affinity.tables import bronze, ops, silver
 
+UNREADABLE = parse_date(UNREADABLE_DATE)
+"""The day of lines without a readable time."""
 _KNOWN = ("source", "file_id", "line_no", "event_id", "event_date")
 _DATES = pa.schema({"file_id": pa.string(), "file_date": pa.date32()})
 
@@ -29,17 +31,30 @@ class Lines:
     """What a run judges: all lines of the days ``anew``, and of other days those of its files.
 
     ``rows`` of ``file_ids`` alone are meant, where these are given: then tasks read the files of bronze themselves.
+    ``gone`` are files whose lines without a readable time no longer count, if there are any: such a line competes with
+    no other, so that its day, which has those of all files, is not judged anew.
     """
 
     rows: Rows
     anew: Sequence[date]
     n_by_day: Mapping[date, int]
     file_ids: Collection[str] | None = None
+    gone: Collection[str] = ()
 
     @property
     def days(self) -> list[date]:
         """The days that get or lose rows; at least one, as a release needs a slice."""
-        return sorted({*self.n_by_day, *self.anew}) or [parse_date(UNREADABLE_DATE)]
+        undated = {UNREADABLE} if self.gone else set()
+        return sorted({*self.n_by_day, *self.anew, *undated}) or [UNREADABLE]
+
+    @property
+    def takes_back(self) -> bool:
+        """Whether rows go that were judged before."""
+        return bool(self.anew or self.gone)
+
+    def stay(self) -> Column:
+        """Whether a row that was judged before, of a day and a file, is none of those that go."""
+        return ~is_on(self.anew) & ~(is_on([UNREADABLE]) & F.col("file_id").isin(list(self.gone)))
 
     @property
     def n_lines(self) -> int:
@@ -61,16 +76,19 @@ class LineFinder:
         gone = replaced_by(self._manifest, set(pending)) | again | put_back
         fresh = [row for file_id, row in pending.items() if file_id not in again]
         n_fresh = counted_by_day(self._files_of(fresh), [row["file_id"] for row in fresh]) if fresh else {}
-        anew = self._days_of(gone)
-        anew |= _days_in(self._of_files([pending[file_id] for file_id in again])) if again else set()
+        were = self._days_of(gone)
+        anew = were - {UNREADABLE}
+        anew |= _days_in(self._of_files([pending[file_id] for file_id in again])) - {UNREADABLE} if again else set()
         known = self._known({*n_fresh, *anew})
         if self._may_come_before(pending):
             anew |= _days_in(_behind(known.where(F.col("is_accepted")), self._of_files(list(pending.values()))))
         anew |= self._freed(known, gone) if gone else set()
+        undated = gone if UNREADABLE in were else set()
         if not anew and not again and pending:
-            return Lines(self._files_of(fresh), (), n_fresh, set(pending))
-        frame = self._of_files(fresh).where(~is_on(anew)).unionByName(self._on(anew))
-        return Lines(frame, sorted(anew), _counted_by_day(frame))
+            return Lines(self._files_of(fresh), (), n_fresh, set(pending), gone=undated)
+        frame = self._of_files(list(pending.values())).where(~is_on(anew))
+        frame = frame.unionByName(self._on(anew)) if anew else frame
+        return Lines(frame, sorted(anew), _counted_by_day(frame), gone=undated)
 
     def _files_of(self, rows: Sequence[Row]) -> Files:
         """The files of bronze with lines of these files, which were read once."""
@@ -81,7 +99,7 @@ class LineFinder:
     def _on(self, days: Collection[date]) -> DataFrame:
         """All lines of some days that count; of files that were read again the last reading may be of another day."""
         again = [row["file_id"] for row in self._manifest if (row["n_readings"] or 1) > 1]
-        there = self._work.pinned(bronze.EVENTS).where(_may_be_on(days) | F.col("file_id").isin(again))
+        there = self._work.pinned(bronze.EVENTS).where(is_on(days) | F.col("file_id").isin(again))
         return cleaning.dated(lines_that_count(there, self._manifest)).where(is_on(days))
 
     def _may_come_before(self, pending: Mapping[str, Row]) -> bool:
@@ -94,10 +112,12 @@ class LineFinder:
 
     def _of_files(self, rows: Sequence[Row]) -> DataFrame:
         """The lines of these files that count; what lies in bronze by the dates of other files is not opened."""
-        lines = cleaning.dated(self._work.pinned(bronze.EVENTS))
-        if dates := _dates_of(rows):
-            lines = lines.where(F.col("file_date").between(F.lit(min(dates)), F.lit(max(dates))))
-        return lines_that_count(lines, rows)
+        dates = _dates_of(rows)
+        days = [day for day in dates if day is not None]
+        may_be = F.col("file_date").isNull() if None in dates else F.lit(False)
+        if days:
+            may_be |= F.col("file_date").between(F.lit(min(days)), F.lit(max(days)))
+        return lines_that_count(cleaning.dated(self._work.pinned(bronze.EVENTS).where(may_be)), rows)
 
     def _days_of(self, file_ids: Collection[str]) -> set[date]:
         """The days on which files that were judged before have rows."""
@@ -138,10 +158,10 @@ class LineFinder:
         return rivals
 
 
-def _dates_of(files: Collection[Row]) -> set[date] | None:
-    """The dates by which bronze may have the lines of these files, each by any of its names; None if any may be."""
+def _dates_of(files: Collection[Row]) -> set[date | None]:
+    """The dates by which bronze may have the lines of these files, each by any of its names; None is none."""
     is_undated = any(None in (row["file_date"], *other_names(row).values()) for row in files)
-    return None if is_undated else set(landed_days(list(files))) or None
+    return {*landed_days(list(files)), *([None] if is_undated else [])}
 
 
 def _counted_by_day(lines: DataFrame) -> dict[date, int]:
@@ -175,7 +195,7 @@ def _place(prefix: str) -> Column:
 
 def _near(days: Iterable[date]) -> list[date]:
     """The days on which a line may be that is one event with a line of ``days``."""
-    ordinals = {day.toordinal() for day in days if str(day) != UNREADABLE_DATE}
+    ordinals = {day.toordinal() for day in days if day != UNREADABLE}
     spread = {at + by for at in ordinals for by in range(-SAME_EVENT_DAYS, SAME_EVENT_DAYS + 1)}
     return [date.min + timedelta(days=at - 1) for at in sorted(spread)]
 
@@ -184,13 +204,6 @@ def is_on(days: Iterable[date]) -> Column:
     """Whether a row is of one of the days."""
     listed = list(days)
     return F.col("event_date").isin(listed) if listed else F.lit(False)
-
-
-def _may_be_on(days: Iterable[date]) -> Column:
-    """``is_on`` of bronze, in a form by which files are passed over: an unreadable time is null there."""
-    listed = list(days)
-    unreadable = F.col("event_date").isNull() if parse_date(UNREADABLE_DATE) in listed else F.lit(False)
-    return is_on(listed) | unreadable
 
 
 def _days_in(rows: DataFrame) -> set[date]:

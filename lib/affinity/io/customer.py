@@ -19,7 +19,7 @@ SECTIONS = {
         FROM silver.identities WHERE customer_id = $customer_id ORDER BY ALL""",
     "attributes": """
         SELECT source, observed_date, country, tier FROM silver.customers WHERE customer_id = $customer_id
-        QUALIFY row_number() OVER (PARTITION BY source ORDER BY observed_date DESC, observed_ts DESC, file_id) = 1
+        QUALIFY row_number() OVER (PARTITION BY source ORDER BY observed_ts DESC, file_id DESC) = 1
         ORDER BY source""",
     "events": """
         SELECT event_type, count(*) AS n_events, count(DISTINCT order_id) AS n_orders, sum(amount) AS amount, currency,
@@ -36,7 +36,7 @@ SECTIONS = {
         SELECT r.as_of_date, r.rank, r.item_id, i.description, r.score, r.strategy, r.model_version, r.run_id
         FROM gold.recommendations_latest AS r
         LEFT JOIN (
-            SELECT item_id, arg_max(description, observed_ts) AS description
+            SELECT item_id, arg_max(description, (observed_ts, file_id, source)) AS description
             FROM silver.items WHERE description IS NOT NULL GROUP BY item_id
         ) AS i ON i.item_id = r.item_id
         WHERE r.customer_id = $customer_id ORDER BY r.rank""",

@@ -11,6 +11,8 @@ from affinity.io.ops import Row
 from affinity.reading.layouts import OwnLayout, own_layout
 
 _SHOWN = 5
+OTHERS = "the same bytes are a file of source"
+"""Begins the fault of a file that is another source's: whether it is, each run sees anew."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Delivery:
             if file.n_bytes and (source := others.get(file.file_id)):
                 layouts[file.file_id] = replace(
                     layouts[file.file_id],
-                    fault=f"the same bytes are a file of source {source!r}; land them for one source",
+                    fault=f"{OTHERS} {source!r}; land them for one source",
                 )
         return replace(self, layouts=layouts)
 

@@ -17,6 +17,7 @@ _MADE = "<!-- Made by `affinity docs`; do not edit. -->"
 _MODES = {
     WriteMode.APPEND_FILES: "append_files: whole files, each once",
     WriteMode.REPLACE_DAYS: "replace_days: rows are added to their days; a day that is made anew replaces all its rows",
+    WriteMode.REPLACE_FILES: "replace_files: rows of files are added, and removed where the file is corrected",
     WriteMode.UPSERT: "upsert: by key",
     WriteMode.REPLACE_SLICE: "replace_slice: one slice per as_of_date",
     WriteMode.APPEND_LOG: "append_log: rows are only added",

@@ -65,7 +65,7 @@ class Source:
 
 
 class IngestWork(Work):
-    """New files: read once, counted, appended or upserted, noted in the manifest; files that cannot be read apart."""
+    """New files: read once, counted, their rows added, noted in the manifest; files that cannot be read apart."""
 
     def __init__(self, attempt: "Attempt") -> None:
         super().__init__(attempt)
@@ -166,7 +166,7 @@ class IngestWork(Work):
         return written(numbered.withColumns({"run_id": F.lit(self.plan.run_id), "reading": F.lit(1)}), place).parts
 
     def _statements(self, sources: Sequence[Source], batches: Sequence[Batch]) -> None:
-        """Read what the files say of items or customers, and upsert the last word of each day."""
+        """Read what the files say of items or customers, in place of what corrected ones said."""
         tables: dict[TableSpec, DataFrame] = {}
         for source, batch in zip(sources, batches, strict=True):
             source.n_lines = dict(batch.n_lines)

@@ -6,10 +6,11 @@ from datetime import timedelta
 from affinity.io.kinds import Done, Work
 from affinity.io.ops import has_old_files, is_fragmented, to_json
 from affinity.io.session import remove_old_checkpoints, setting
-from affinity.io.upsert import COMMIT_METADATA
 from affinity.tables import ops
 from affinity.tables.catalog import LOG_TABLES
 from affinity.tables.spec import TableSpec
+
+_COMMIT_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 
 
 class MaintainWork(Work):
@@ -17,7 +18,7 @@ class MaintainWork(Work):
 
     def run(self) -> Done:
         """Apply retention, OPTIMIZE and VACUUM to each table, and release its new version."""
-        with setting(self.platform.spark, COMMIT_METADATA, to_json({"run_id": self.plan.run_id})):
+        with setting(self.platform.spark, _COMMIT_METADATA, to_json({"run_id": self.plan.run_id})):
             released = [spec for spec in self.job.tables_written if self.plan.releases.version(spec) is not None]
             expired = {spec.full_name: self._maintain(spec) for spec in released}
         for log in LOG_TABLES:

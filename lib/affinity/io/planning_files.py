@@ -11,13 +11,14 @@ from affinity.core.errors import BadInput
 from affinity.core.source import SourceMapping
 from affinity.core.vocabulary import COUNTING, Feed, FileState, Status
 from affinity.io.config import load_source
-from affinity.io.deliveries import Delivery, delivery, layouts, refusal
+from affinity.io.deliveries import OTHERS, Delivery, delivery, layouts, refusal
 from affinity.io.landing import Arrivals, landed_dates
 from affinity.io.ops import Row, to_json
 from affinity.io.plan import SETTINGS_BEFORE, Plan, Question
 from affinity.io.platform import code_version
 from affinity.io.quarantine import ReplaySettings, files_with
 from affinity.io.rereading import check_judged, landed_again, nothing_left, read_before
+from affinity.tables import ops
 
 
 def plan_ingest(question: Question) -> Plan:
@@ -70,7 +71,7 @@ def _brought_by_others(
     question: Question, mapping: SourceMapping, feed: Feed, found: Sequence[Delivery]
 ) -> dict[str, str]:
     """Files of a feed that are another source's, known or new: by their bytes alone they could not be told apart."""
-    new = {file_id: other.mapping.name for other in found for file_id in other.names}
+    new = {file_id: other.mapping.name for other in found for file_id in other.names.keys() - other.faults.keys()}
     noted = [row for row in question.manifest if row["feed"] == feed and row["source"] != mapping.name]
     return new | {row["file_id"]: row["source"] for row in noted if row["state"] != FileState.REFUSED}
 
@@ -84,6 +85,7 @@ def _refused_before(question: Question, found: Delivery) -> set[str]:
 
 def _refused_alike(question: Question, refused: Mapping[str, Row], mapping: SourceMapping) -> set[str]:
     """The files that were refused by this mapping and this code: the damage of some shows only when they are read."""
+    refused = {file_id: row for file_id, row in refused.items() if not row["reason"].startswith(OTHERS)}
     said, runs = question.config_digest([mapping]), {row["run_id"] for row in refused.values()}
     before = [row for row in question.attempts() if row["run_id"] in runs and row["code_version"] == code_version()]
     told = {row["run_id"]: json.loads(row["inputs"]).get("sources", {}).get(mapping.name, {}) for row in before}
@@ -155,10 +157,11 @@ def plan_clean(question: Question) -> Plan:
 
 
 def _other_settings(question: Question) -> dict[str, Any] | None:
-    """The settings of the last run that ended well, where they were others than now."""
-    ended = [row for row in question.attempts() if row["status"] in (Status.DONE, Status.RECOVERED)]
-    if not ended:
+    """The settings of the run that released last, where they were others than now."""
+    release = question.releases.newest(ops.DISPOSITIONS)
+    if release is None:
         return None
-    before = json.loads(max(ended, key=lambda row: row["at_ts"])["settings"])
+    said = {row["run_id"]: row["settings"] for row in question.attempts()}
+    before = json.loads(said[release.run_id])
     now = json.loads(to_json(question.settings.model_dump()))
     return None if before == now else dict(before)

@@ -63,6 +63,10 @@ class Releases:
         """The release of one slice; null where it was never published."""
         return self.slices(spec).get(as_of)
 
+    def newest(self, spec: TableSpec) -> Release | None:
+        """The release of its highest version, upkeep apart."""
+        return max(self.slices(spec).values(), key=lambda release: release.table_version, default=None)
+
     def model(self, spec: ModelSpec, as_of: date) -> Release | None:
         """The promoted model trained on the newest data before ``as_of``; null where there is none."""
         trained = [day for day in self.slices(spec) if day is not None and day <= as_of]

@@ -4,8 +4,8 @@ _SLICE = "WHERE as_of_date = {as_of}"
 
 _ITEMS = """WITH items AS (
     SELECT item_id,
-        arg_max(description, observed_ts) FILTER (WHERE description IS NOT NULL) AS description,
-        arg_max(is_recommendable, observed_ts) AS is_recommendable
+        arg_max(description, (observed_ts, file_id, source)) FILTER (WHERE description IS NOT NULL) AS description,
+        arg_max(is_recommendable, (observed_ts, file_id, source)) AS is_recommendable
     FROM silver.items WHERE observed_date < {as_of} GROUP BY item_id
 )"""
 

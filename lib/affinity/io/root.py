@@ -15,7 +15,7 @@ from affinity.io.config import Config
 from affinity.privacy.tokens import KEY_VERSION, fingerprint, read_key
 from affinity.tables.spec import ModelSpec, TableSpec
 
-LAYOUT_VERSION = 6
+LAYOUT_VERSION = 7
 
 
 @dataclass(frozen=True)

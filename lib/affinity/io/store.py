@@ -18,18 +18,19 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from affinity.core.errors import AuditFailed, BadInput
+from affinity.features.cleaning import UNREADABLE_DATE
 from affinity.features.grouped import Files
 from affinity.io.intact import check_intact
 from affinity.io.ops import commits, current_version, layout, table_properties, to_json
 from affinity.io.root import Root
 from affinity.io.session import setting
-from affinity.io.upsert import Staged, upsert
 from affinity.reading.parts import Part
+from affinity.reading.spelling import quoted
 from affinity.tables import ddl
 from affinity.tables.spec import Column, TableSpec, WriteMode
 
 _RESTORE = "RESTORE"
-_CHECKS_DAYS = "spark.databricks.delta.replaceWhere.constraintCheck.enabled"
+_CHECKS_ROWS = "spark.databricks.delta.replaceWhere.constraintCheck.enabled"
 
 
 @dataclass(frozen=True)
@@ -134,8 +135,10 @@ class Store:
             return Path(self.parts_folder(spec, run_id))
         return self._root.staging(run_id, spec).absolute()
 
-    def files(self, spec: TableSpec, version: int, days: Collection[date] | None = None) -> Files:
+    def files(self, spec: TableSpec, version: int, days: Collection[date | None] | None = None) -> Files:
         """The files of a version, for tasks to read; only those that may have rows of these days, by their slices.
+
+        None among the days is a row without one.
 
         Raises:
             Infrastructure: the version is not all there.
@@ -143,13 +146,8 @@ class Store:
         check_intact(self._root, spec, version)
         home = self._root.table(spec).absolute()
         found = pa.table(DeltaTableFile(str(home), version=version).get_add_actions(flatten=True)).to_pylist()
-        kinds = ("partition", "partition") if spec.partition_by else ("min", "max")
-        lowest, highest = (f"{kind}.{spec.slice_column}" for kind in kinds)
-        paths = [
-            str(home / unquote(file["path"]))
-            for file in found
-            if days is None or file.get(lowest) is None or any(file[lowest] <= day <= file[highest] for day in days)
-        ]
+        meant = [file for file in found if days is None or _may_have(file, spec, days)]
+        paths = [str(home / unquote(file["path"])) for file in meant]
         return Files(self._spark, paths, {column.name: column.type for column in spec.columns})
 
     def part_schema(self, spec: TableSpec) -> pa.Schema:
@@ -221,24 +219,17 @@ class Store:
         """Make staged rows part of the table in one commit that carries the run id, and return its version.
 
         ``slices`` are the days or the ``as_of_date`` whose rows they replace; rows of other days are added.
-        ``replaced`` are files whose rows a correction takes out of an upserted table.
+        ``replaced`` are files whose rows go too: of a table by file all, of one by day those of no readable day.
         """
         metadata, before = to_json({"run_id": run_id}), self.version(spec)
-        if spec.mode is WriteMode.UPSERT:
-            if replaced or not staged.isEmpty():
-                upsert(self._root, Staged(staged, spec, run_id, metadata), replaced)
-        elif _is_by_day(spec):
+        if _is_by_day(spec):
             self._commit_days(spec, metadata, slices)
-        else:
+        elif (going := _going(spec, slices, replaced)) or not staged.isEmpty():
             writer = staged.write.format("delta").option("userMetadata", metadata)
-            if spec.mode is WriteMode.APPEND_FILES or not slices:
-                writer = writer.mode("append")
-            else:
-                days = ", ".join(f"DATE '{day}'" for day in slices)
-                writer = writer.mode("overwrite").option("replaceWhere", f"{spec.slice_column} IN ({days})")
-            with setting(self._spark, _CHECKS_DAYS, str(spec.mode is not WriteMode.REPLACE_DAYS).lower()):
+            writer = writer.mode("overwrite").option("replaceWhere", going) if going else writer.mode("append")
+            with setting(self._spark, _CHECKS_ROWS, str(spec.mode is WriteMode.REPLACE_SLICE).lower()):
                 writer.save(str(self._root.table(spec)))
-        if self.version(spec) == before and (spec.mode is WriteMode.UPSERT or staged.isEmpty()):
+        if self.version(spec) == before and staged.isEmpty():
             return before  # no row to write and none to replace: no commit is made of it
         return self.proven_version(spec, run_id)
 
@@ -286,8 +277,36 @@ class Store:
         )
 
 
+def _may_have(file: Mapping[str, Any], spec: TableSpec, days: Collection[date | None]) -> bool:
+    """Whether a file may have rows of these days, as far as its log tells."""
+    kinds = ("partition", "partition") if spec.partition_by else ("min", "max")
+    lowest, highest = (file.get(f"{kind}.{spec.slice_column}") for kind in kinds)
+    n_undated = file.get(f"null_count.{spec.slice_column}")
+    if n_undated is None and lowest is None:
+        return True
+    if n_undated and None in days:
+        return True
+    return any(day is not None and lowest <= day <= highest for day in days if lowest and highest)
+
+
 def _is_by_day(spec: TableSpec) -> bool:
     return spec.mode is WriteMode.REPLACE_DAYS and bool(spec.partition_by)
+
+
+def _going(spec: TableSpec, slices: Sequence[date], replaced: Sequence[str]) -> str | None:
+    """Which rows of a table make room for those of a run, as SQL; None where all stay."""
+    days = ", ".join(f"DATE '{day}'" for day in slices)
+    of_days = f"{spec.slice_column} IN ({days})" if slices else None
+    of_files = f"file_id IN ({', '.join(map(quoted, replaced))})" if replaced else None
+    match spec.mode:
+        case WriteMode.REPLACE_SLICE:
+            return of_days
+        case WriteMode.REPLACE_FILES:
+            return of_files
+        case WriteMode.REPLACE_DAYS:
+            undated = f"{spec.slice_column} = DATE '{UNREADABLE_DATE}' AND {of_files}" if of_files else None
+            return " OR ".join(f"({rows})" for rows in (of_days, undated) if rows) or None
+    return None
 
 
 def _is_elsewhere(restored: Sequence[Mapping[str, Any]], released: int) -> bool:

@@ -11,6 +11,7 @@ class WriteMode(StrEnum):
 
     APPEND_FILES = "append_files"
     REPLACE_DAYS = "replace_days"
+    REPLACE_FILES = "replace_files"
     UPSERT = "upsert"
     REPLACE_SLICE = "replace_slice"
     APPEND_LOG = "append_log"
@@ -49,8 +50,7 @@ class TableSpec:
     """One table: DDL, suite, reference page, empty frame and analyst's view all come from here.
 
     ``slice_column`` is the date by which runs are told apart (``as_of_date`` in gold, ``event_date`` in silver);
-    ``digest_columns`` are all columns but those that say when and by whom a row was written. Of two rows with one
-    key an upsert keeps that which is greater by ``upsert_order``, whatever the order of arrival; else the later one.
+    ``digest_columns`` are all columns but those that say when and by whom a row was written.
     ``sorted_by`` is the order of rows within a day's file, so that what is asked for together lies together.
     ``key_is_proven`` where who stages the rows proves that no key comes twice, which the audit then need not count.
     """
@@ -69,7 +69,6 @@ class TableSpec:
     published: bool = False
     may_be_empty: bool = False
     provenance: tuple[str, ...] = ("run_id",)
-    upsert_order: tuple[str, ...] = ()
     key_is_proven: bool = False
     sorted_by: tuple[str, ...] = ()
 
