@@ -1,8 +1,9 @@
 """What a benchmark row is, and how its variants are measured: interleaved, compared first, medians last."""
 
 import statistics
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -107,6 +108,15 @@ def _timings(row: Row, seconds: Mapping[str, list[float]], details: Mapping[str,
         Timing(name, tuple(times), None if peer is None else peer / statistics.median(times), details[name])
         for name, times in seconds.items()
     ]
+
+
+def told(lines: Iterable[Detail]) -> list[Detail]:
+    """Details of a row that takes long, each said as soon as it is there."""
+    kept: list[Detail] = []
+    for line in lines:
+        print(", ".join(f"{name}: {value}" for name, value in line.items()), file=sys.stderr, flush=True)
+        kept.append(line)
+    return kept
 
 
 def equal(ours: Any, theirs: Any) -> str | None:

@@ -17,7 +17,7 @@ from affinity.simulate.params import SIZES, ShopConfig
 from affinity.simulate.place import Shop
 from affinity.simulate.shop import simulate
 from tests.bench.events import OUT
-from tests.bench.harness import Detail, Row, Sample, Variant, equal
+from tests.bench.harness import Detail, Row, Sample, Variant, equal, told
 from tests.bench.memory import watched
 from tests.bench.shop_runs import root_in, run, take_in
 
@@ -31,7 +31,7 @@ def scale_row(name: str, sizes: Sequence[str]) -> Iterator[Row]:
         spark = root_in(folder, "first").spark
 
         def run() -> Sample:
-            return Sample(None, [line for size in sizes for line in _through(spark, folder, size)])
+            return Sample(None, told(line for size in sizes for line in _through(spark, folder, size)))
 
         try:
             yield Row(

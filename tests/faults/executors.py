@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 import pyarrow as pa
-from pyspark import TaskContext, cloudpickle
+from pyspark import SparkContext, TaskContext, cloudpickle
 from pyspark.sql import DataFrame
 
 from affinity.algorithms import identity_changes
@@ -36,6 +36,7 @@ from affinity.io.runner import run_job
 from affinity.jobs.catalog import JOBS
 
 STOP_SECS = 40
+_MOST_STAGES = 1_000
 _CLUSTER = {
     "spark.master": "local-cluster[2,1,1024]",
     "spark.executor.memory": "1g",
@@ -164,12 +165,20 @@ def main() -> None:
         "reason": result.reason,
         "n_executors": executors.size() - 1,
         "n_failed_tasks": sum(executors.apply(n).failedTasks() for n in range(executors.size())),
+        "n_stages_again": _n_stages_again(platform.spark.sparkContext),
     }
     print("ended " + json.dumps(said), flush=True)
     while fault == "stopped" and not (folder / "injected" / "continued").exists():
         time.sleep(1)
     time.sleep(5 if fault == "stopped" else 0)  # what the executor that was given up does now
     platform.spark.stop()
+
+
+def _n_stages_again(context: SparkContext) -> int:
+    """Stages that were tried anew, as what they had written for others was lost."""
+    tracker = context.statusTracker()
+    infos = [tracker.getStageInfo(stage) for stage in range(_MOST_STAGES)]
+    return sum(info is not None and info.currentAttemptId > 0 for info in infos)
 
 
 def _injected(where: ModuleType, name: str, strike: Callable[[Path], None], folder: Path) -> None:

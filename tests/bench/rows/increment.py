@@ -17,7 +17,7 @@ from affinity.simulate.place import Shop
 from affinity.simulate.shop import simulate
 from affinity.tables import silver
 from tests.bench.events import OUT
-from tests.bench.harness import Detail, Row, Sample, Variant, equal
+from tests.bench.harness import Detail, Row, Sample, Variant, equal, told
 from tests.bench.shop_runs import root_in, run, take_in
 from tests.bench.spark_work import work_so_far
 from tests.content import digests
@@ -37,7 +37,7 @@ def row(size: str = "bench", last_days: int = 1) -> Iterator[Row]:
         def nights() -> Sample:
             lines: list[Detail] = []
             for tail, faults in (("late tail", {}), ("nothing late", ON_TIME)):
-                lines += _nights(spark, folder / tail.replace(" ", "-"), size, faults, last_days, tail)
+                lines += told(_nights(spark, folder / tail.replace(" ", "-"), size, faults, last_days, tail))
             return Sample(None, lines)
 
         try:

@@ -18,7 +18,7 @@ from affinity.simulate.place import Shop
 from affinity.tables import bronze, ddl
 from affinity.tables.catalog import SPARK_TABLES
 from tests.bench.events import OUT
-from tests.bench.harness import Detail, Row, Sample, Variant, equal
+from tests.bench.harness import Detail, Row, Sample, Variant, equal, told
 from tests.bench.night_figures import draw_nights
 from tests.bench.shop_runs import root_in, run, take_in
 from tests.bench.spark_work import work_so_far
@@ -42,7 +42,7 @@ def row(days: int = 365) -> Iterator[Row]:
 
         def year() -> Sample:
             config = ShopConfig.model_validate({**SIZES["tiny"], "days": days})
-            nights = _nights(nightly, config, folder / "shop")
+            nights = told(_nights(nightly, config, folder / "shop"))
             at_once, last = root_in(folder, "at-once", spark), Request(config.start_date + timedelta(days=days))
             _night(at_once, folder / "shop" / "landing")
             for platform in (nightly, at_once):
@@ -71,8 +71,7 @@ def row(days: int = 365) -> Iterator[Row]:
             spark.stop()
 
 
-def _nights(platform: Platform, config: ShopConfig, out: Path) -> list[Detail]:
-    nights: list[Detail] = []
+def _nights(platform: Platform, config: ShopConfig, out: Path) -> Iterator[Detail]:
     for day in range(config.days):
         shop: Shop = make(config, out, day, day + 1)
         before, begun = work_so_far(platform.spark), time.perf_counter()
@@ -81,8 +80,7 @@ def _nights(platform: Platform, config: ShopConfig, out: Path) -> list[Detail]:
         night: Detail = {"night": day, "seconds": seconds, "jobs": work.n_jobs, "read, bytes": work.bytes_read}
         if (day + 1) % UPKEEP_DAYS == 0:
             night |= _weekly(platform, Request(config.start_date + timedelta(days=day + 1)))
-        nights.append(night)
-    return nights
+        yield night
 
 
 def _night(platform: Platform, landing: Path) -> None:
