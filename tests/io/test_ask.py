@@ -16,9 +16,10 @@ from affinity.core.errors import BadInput, Infrastructure
 from affinity.io import ask
 from affinity.io.config import load_config
 from affinity.io.customer import checked_customer_id, customer
+from affinity.io.ops import OpsStore
 from affinity.io.root import Root, open_root
 from affinity.jobs import cli
-from affinity.tables import silver
+from affinity.tables import ops, silver
 from affinity.tables.catalog import TABLES
 from affinity.tables.spec import ViewSpec
 from affinity.tables.views import VIEWS, type_of
@@ -57,17 +58,14 @@ def test_latest_is_the_newest_released_slice(published: Root) -> None:
 
 def test_merged_rows_are_found_by_their_words(tmp_path: Path) -> None:
     root = open_root(load_config(overrides=[f"store.root={tmp_path}"]), create=True)
-    for spec, named in ((silver.CUSTOMERS, "tier"), (silver.ITEMS, "brand")):
-        write(root, spec, {spec.key[1]: "a", named: "gold"}, {spec.key[1]: "b", named: "basic"})
-        table = DeltaTable(str(root.table(spec)))
-        rows = table.to_pyarrow_table()
-        is_one = " AND ".join(f"s.{name} = t.{name}" for name in spec.key)
-        table.merge(rows, is_one, "s", "t").when_matched_update_all().execute()
+    for spec, key, named in ((ops.FILES, "file_id", "reason"), (ops.SUPPRESSIONS, "subject_key", "reason")):
+        write(root, spec, {key: "a", named: "erased"}, {key: "b", named: "opted_out"})
+        OpsStore(root).upsert(spec, DeltaTable(str(root.table(spec))).to_pyarrow_table().to_pylist(), "run")
         release(root, spec, 1, None)
         found = ask.ask(
             root,
             f"SELECT count(*) AS n FROM {spec.full_name} AS a JOIN {spec.full_name} AS b USING "
-            f"({named}) WHERE {named} = 'gold'",
+            f"({named}) WHERE {named} = 'erased'",
         )
         assert found == [{"n": 1}]
 

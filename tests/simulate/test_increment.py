@@ -35,7 +35,7 @@ from tests.digest import digest, spark_digest
 from tests.simulate.making import FAULTY, tiny
 from tests.simulate.test_dispositions import SOURCES
 
-STEPS = (0, 44, 45, 46)
+STEPS = (0, 30, 45, 46)
 _ARRIVING = (
     ("ingest_events", tuple(SOURCES)),
     ("ingest_customers", ("shop_crm",)),
