@@ -1,4 +1,4 @@
-"""Landed files → silver.items: what each day said of them."""
+"""Landed files → silver.items: what each file said of them, per day."""
 
 from affinity.core.settings import Settings
 from affinity.core.vocabulary import Feed
@@ -9,7 +9,7 @@ from affinity.tables import silver
 
 
 def transform(inputs: Inputs, _settings: Settings) -> Outputs:
-    """Keep the last statement of each day."""
+    """Keep the last statement of each file and day."""
     return Outputs({silver.ITEMS: item_observations(inputs.rows, inputs.source_mapping.currency)})
 
 

@@ -43,7 +43,7 @@ def transform(inputs: Inputs, settings: RecommendItems) -> Outputs:
 JOB = Job(
     name="recommend_items",
     kind=Kind.SCORE,
-    doc="For every customer with features the best items they have not bought yet.",
+    doc="For every customer with features, but who turned out to be another, the best items not bought yet.",
     reads=(silver.EVENTS, silver.IDENTITY_CHANGES, silver.ITEMS, gold.CUSTOMER_FEATURES, models.RECOMMENDER),
     writes=(gold.RECOMMENDATIONS,),
     settings=RecommendItems,

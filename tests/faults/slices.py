@@ -1,4 +1,4 @@
-"""A driver that upserts what its files say and replaces a slice, beside another: ``slices.py FOLDER LANDING AS_OF``."""
+"""A driver that adds what its files say and replaces a slice, beside another: ``slices.py FOLDER LANDING AS_OF``."""
 
 import sys
 from datetime import date

@@ -19,6 +19,7 @@ from affinity.features.identities import holding
 from affinity.io.ask import ask
 from affinity.io.job import find
 from affinity.io.plan import Request
+from affinity.io.releases import Releases
 from affinity.io.runner import Attempt, Result, run_job
 from affinity.jobs.catalog import JOBS
 from affinity.tables import bronze, gold, ops, silver
@@ -252,11 +253,11 @@ def test_links_go_with_the_file_that_tells_of_them_and_come_again_with_it(shop: 
     assert [n_joined("one", "two"), n_joined("one"), n_joined("one", "two")] == [2, 1, 2]
 
 
-def crm(shop: Shop, part: int, account: str = "10012345", **said: Any) -> None:
+def crm(shop: Shop, part: int, account: str | None = "10012345", **said: Any) -> None:
     """One of the files in which the CRM states its customers on a day."""
-    columns = ("card", "email_hash", "tier", "country", "merged_into")
+    columns = ("account", "card", "email_hash", "tier", "country", "merged_into")
     withheld = {"birth_year": 1970, "group": "a", "consent_email": True, "consent_profiling": False, "joined": None}
-    rows = [{"account": account, **dict.fromkeys(columns), **withheld, **said}]
+    rows = [{**dict.fromkeys(columns), "account": account, **withheld, **said}]
     types = dict.fromkeys(columns, pa.string()) | {"joined": pa.date32()}
     parquet(shop, f"crm/crm-{DAY}-part-0000{part}.parquet", rows, **types)
 
@@ -288,14 +289,42 @@ def test_every_file_of_a_day_is_heard_and_goes_alone(shop: Shop) -> None:
     assert shop.read(silver.CUSTOMERS).count() == 5
 
 
+def test_a_file_that_takes_the_name_of_one_that_is_gone_is_there_once(shop: Shop) -> None:
+    crm(shop, 0, card="1")
+    crm(shop, 1, card="2")
+    assert run(shop, "ingest_customers", "shop_crm").status is Status.DONE
+    assert run(shop, "clean_events", "shop_crm").status is Status.DONE
+    crm(shop, 0, card="2")
+    assert run(shop, "ingest_customers", "shop_crm").status is Status.DONE
+    assert run(shop, "clean_events", "shop_crm").status is Status.DONE
+    assert shop.read(silver.CUSTOMERS).count() == 1
+    assert n_others(shop) == 1
+
+
+def test_files_that_wait_are_heard_though_another_of_their_day_is_taken_back(shop: Shop) -> None:
+    for part, account, card in ((0, "10012345", "1"), (1, "10012346", "2"), (1, None, None)):
+        crm(shop, part, account, card=card)
+        ingested = run(shop, "ingest_customers", "shop_crm")
+        assert ingested.status is Status.DONE
+    assert shop.read(silver.CUSTOMERS).count() == 1
+    release = Releases.of(shop.platform.ops).slice(silver.CUSTOMERS, date.fromisoformat(DAY))
+    assert release is not None
+    assert release.run_id == ingested.run_id, "who saw the day before saw what is gone"
+    assert run(shop, "clean_events", "shop_crm").status is Status.DONE
+    assert n_others(shop) == 1
+
+
 def test_rules_that_change_part_who_was_joined_and_join_them_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     def cleaned(max_anchors: int) -> int:
         shop.overrides = (f"jobs.clean_events.max_anchors={max_anchors}",)
         shop.reopen()
         assert run(shop, "clean_events", "shop_crm").status is Status.DONE
+        assert run(shop, "clean_events", "shop_crm").status is Status.NOTHING_TO_DO
         return n_others(shop)
 
+    seen_with(shop, DAY, None)
     crm(shop, 0, merged_into="10012346")
+    assert run(shop, "ingest_events", "shop_web").status is Status.DONE
     assert run(shop, "ingest_customers", "shop_crm").status is Status.DONE
     assert [cleaned(n) for n in (10, 1, 10)] == [1, 0, 1]
     record = Attempt._record

@@ -63,7 +63,7 @@ def test_two_drivers_of_different_dates_wait_for_each_other_and_both_are_there(i
     assert [driver.wait(timeout=400) for driver in drivers] == [0, 0]
 
     assert _by_day(ingested, silver.ITEMS, "observed_date") == {"2011-01-04": 1, "2011-01-05": 1}, (
-        "one merge and another"
+        "what one adds and another"
     )
     assert _by_day(ingested, gold.CUSTOMER_SEGMENTS, "as_of_date") == {"2011-01-05": 2, "2011-01-06": 2}
     assert _by_day(ingested, gold.SEGMENT_PROFILES, "as_of_date") == {"2011-01-05": 1, "2011-01-06": 1}

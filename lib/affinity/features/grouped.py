@@ -210,7 +210,7 @@ def _knowing(asked: "duckdb.DuckDBPyConnection", paths: Sequence[str], columns: 
         asked.execute(f"CREATE VIEW {ARRIVED} AS SELECT {none} WHERE false{there}")
         yield
     except _faults() as error:
-        for path in [] if _is_of_system(error) else paths:
+        for path in [] if is_of_system(error) else paths:
             _check(path)
         raise
 
@@ -222,7 +222,7 @@ def _faults() -> tuple[type[Exception], ...]:
     return duckdb.Error, pa.ArrowException, OSError, RuntimeError
 
 
-def _is_of_system(error: Exception) -> bool:
+def is_of_system(error: Exception) -> bool:
     """Whether it is the system's, such as a full disk, and holds no row."""
     return isinstance(error, OSError) and error.errno is not None
 
@@ -261,7 +261,7 @@ def _masked() -> Iterator[None]:
     try:
         yield
     except _faults() as error:
-        if str(error).startswith(UNREADABLE) or _is_of_system(error):
+        if str(error).startswith(UNREADABLE) or is_of_system(error):
             raise
         said = str(error).partition(SPEAKS)[2]
         told = f"{SPEAKS}{said}" if said else f"Groups could not be computed: {type(error).__name__}."

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from affinity.features.grouped import ARRIVED, Files, with_each
+from affinity.features.grouped import ARRIVED, Files, is_of_system, with_each
 
 if TYPE_CHECKING:
     import duckdb
@@ -97,7 +97,9 @@ def indexed(files: Files, kept: Kept, folder: Path, among: Mapping[str, Collecti
     """
     try:
         return _indexed(files, kept, folder, among)
-    except pa.ArrowInvalid:  # what a disk kept of them after a loss of power, say
+    except (pa.ArrowInvalid, OSError) as error:  # what a disk kept of them after a loss of power, say
+        if is_of_system(error):
+            raise
         shutil.rmtree(folder)
         return _indexed(files, kept, folder, among)
 

@@ -101,7 +101,7 @@ class CleanWork(Work):
         balances = self._balances(counts, fresh, files)
         slices: dict[TableSpec, Sequence[date | None]] = dict.fromkeys(staged, lines.days)
         slices |= {spec: [None] if self.publication.rows[spec.full_name] else [] for spec in _OF_IDS}
-        self.publication.publish(staged, slices, replaced=list(lines.gone), anew=lines.anew)
+        self.publication.publish(staged, slices, replaced=list(lines.undated_of), anew=lines.anew)
         self.publication.publish_manifest(balances)
         metrics: dict[str, float | None] = {f"n_{disposition}": float(n) for disposition, n in totals.items()}
         return metrics | {"n_days": float(len(lines.days)), "n_days_anew": float(len(lines.anew))}

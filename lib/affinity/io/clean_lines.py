@@ -20,7 +20,7 @@ from affinity.io.ops import Row, parse_date
 from affinity.io.readings import lines_that_count, of_events
 from affinity.tables import bronze, ops, silver
 
-UNREADABLE = parse_date(UNREADABLE_DATE)
+UNDATED = parse_date(UNREADABLE_DATE)
 """The day of lines without a readable time."""
 _KNOWN = ("source", "file_id", "line_no", "event_id", "event_date")
 _DATES = pa.schema({"file_id": pa.string(), "file_date": pa.date32()})
@@ -31,30 +31,30 @@ class Lines:
     """What a run judges: all lines of the days ``anew``, and of other days those of its files.
 
     ``rows`` of ``file_ids`` alone are meant, where these are given: then tasks read the files of bronze themselves.
-    ``gone`` are files whose lines without a readable time no longer count, if there are any: such a line competes with
-    no other, so that its day, which has those of all files, is not judged anew.
+    ``undated_of`` are files whose lines without a readable time no longer count, if there are any: such a line competes
+    with no other, so that its day, which has those of all files, is not judged anew.
     """
 
     rows: Rows
     anew: Sequence[date]
     n_by_day: Mapping[date, int]
     file_ids: Collection[str] | None = None
-    gone: Collection[str] = ()
+    undated_of: Collection[str] = ()
 
     @property
     def days(self) -> list[date]:
         """The days that get or lose rows; at least one, as a release needs a slice."""
-        undated = {UNREADABLE} if self.gone else set()
-        return sorted({*self.n_by_day, *self.anew, *undated}) or [UNREADABLE]
+        undated = {UNDATED} if self.undated_of else set()
+        return sorted({*self.n_by_day, *self.anew, *undated}) or [UNDATED]
 
     @property
     def takes_back(self) -> bool:
         """Whether rows go that were judged before."""
-        return bool(self.anew or self.gone)
+        return bool(self.anew or self.undated_of)
 
     def stay(self) -> Column:
         """Whether a row that was judged before, of a day and a file, is none of those that go."""
-        return ~is_on(self.anew) & ~(is_on([UNREADABLE]) & F.col("file_id").isin(list(self.gone)))
+        return ~is_on(self.anew) & ~(is_on([UNDATED]) & F.col("file_id").isin(list(self.undated_of)))
 
     @property
     def n_lines(self) -> int:
@@ -77,18 +77,18 @@ class LineFinder:
         fresh = [row for file_id, row in pending.items() if file_id not in again]
         n_fresh = counted_by_day(self._files_of(fresh), [row["file_id"] for row in fresh]) if fresh else {}
         were = self._days_of(gone)
-        anew = were - {UNREADABLE}
-        anew |= _days_in(self._of_files([pending[file_id] for file_id in again])) - {UNREADABLE} if again else set()
+        anew = were - {UNDATED}
+        anew |= _days_in(self._of_files([pending[file_id] for file_id in again])) - {UNDATED} if again else set()
         known = self._known({*n_fresh, *anew})
         if self._may_come_before(pending):
             anew |= _days_in(_behind(known.where(F.col("is_accepted")), self._of_files(list(pending.values()))))
         anew |= self._freed(known, gone) if gone else set()
-        undated = gone if UNREADABLE in were else set()
+        undated = gone if UNDATED in were else set()
         if not anew and not again and pending:
-            return Lines(self._files_of(fresh), (), n_fresh, set(pending), gone=undated)
+            return Lines(self._files_of(fresh), (), n_fresh, set(pending), undated_of=undated)
         frame = self._of_files(list(pending.values())).where(~is_on(anew))
         frame = frame.unionByName(self._on(anew)) if anew else frame
-        return Lines(frame, sorted(anew), _counted_by_day(frame), gone=undated)
+        return Lines(frame, sorted(anew), _counted_by_day(frame), undated_of=undated)
 
     def _files_of(self, rows: Sequence[Row]) -> Files:
         """The files of bronze with lines of these files, which were read once."""
@@ -195,7 +195,7 @@ def _place(prefix: str) -> Column:
 
 def _near(days: Iterable[date]) -> list[date]:
     """The days on which a line may be that is one event with a line of ``days``."""
-    ordinals = {day.toordinal() for day in days if day != UNREADABLE}
+    ordinals = {day.toordinal() for day in days if day != UNDATED}
     spread = {at + by for at in ordinals for by in range(-SAME_EVENT_DAYS, SAME_EVENT_DAYS + 1)}
     return [date.min + timedelta(days=at - 1) for at in sorted(spread)]
 

@@ -18,9 +18,10 @@ SECTIONS = {
             valid_from_date, valid_to_date
         FROM silver.identities WHERE customer_id = $customer_id ORDER BY ALL""",
     "attributes": """
-        SELECT source, observed_date, country, tier FROM silver.customers WHERE customer_id = $customer_id
-        QUALIFY row_number() OVER (PARTITION BY source ORDER BY observed_ts DESC, file_id DESC) = 1
-        ORDER BY source""",
+        SELECT source, max(observed_date) AS observed_date,
+            arg_max(country, (observed_ts, file_id, subject_key)) FILTER (WHERE country IS NOT NULL) AS country,
+            arg_max(tier, (observed_ts, file_id, subject_key)) FILTER (WHERE tier IS NOT NULL) AS tier
+        FROM silver.customers WHERE customer_id = $customer_id GROUP BY source ORDER BY source""",
     "events": """
         SELECT event_type, count(*) AS n_events, count(DISTINCT order_id) AS n_orders, sum(amount) AS amount, currency,
             min(event_ts) AS first_ts, max(event_ts) AS last_ts

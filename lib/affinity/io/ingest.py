@@ -18,7 +18,8 @@ from affinity.io.job import Inputs, Outputs
 from affinity.io.kinds import Done, Work
 from affinity.io.landing import LandedFile, changed_since, noted, waiting_files
 from affinity.io.ops import Row, now, to_json
-from affinity.io.publication import days_of
+from affinity.io.publication import Slices, days_of
+from affinity.io.readings import of_files
 from affinity.io.suppression import suppressed_files
 from affinity.reading.parts import FileTally, Part
 from affinity.reading.splits import Split
@@ -174,9 +175,15 @@ class IngestWork(Work):
             found = self.transform(Inputs({"rows": rows}, mapping=source.mapping)).tables
             tables = {spec: tables[spec].unionByName(rows) if spec in tables else rows for spec, rows in found.items()}
         staged = self.stage(Outputs(tables), empty_allowed=not any(sum(b.n_lines.values()) for b in batches))
-        slices = {spec: days_of(frame, spec) for spec, frame in staged.items()}
-        replaced = [file_id for source in sources for file_id in source.left.arrivals.supersedes]
+        brought = [source.left.arrivals for source in sources]
+        replaced = sorted({file_id for each in brought for file_id in (*each.supersedes, *each.back)})
+        slices = {spec: self._days_touched(frame, spec, replaced) for spec, frame in staged.items()}
         self.publication.publish(staged, slices, replaced=replaced)
+
+    def _days_touched(self, fresh: DataFrame, spec: TableSpec, replaced: Sequence[str]) -> Slices:
+        """The slices that get rows, and those that lose the rows of files."""
+        lost = days_of(of_files(self.pinned(spec), replaced), spec) if replaced else []
+        return list({*days_of(fresh, spec), *lost})
 
     def _told(self) -> str | None:
         """Files that were not read and why, for the run's record and whoever watches."""

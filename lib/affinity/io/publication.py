@@ -106,7 +106,7 @@ class Publication:
         """Commit every table once, unless this very run already did before it died.
 
         The rows of ``slices`` are replaced; where ``anew`` is given, of these alone, and rows of others are added.
-        ``replaced`` are file_ids of corrected files: their rows go from tables by file, elsewhere those without a day.
+        ``replaced`` are files whose earlier rows go: of a table by file nothing else does; see ``Store.publish``.
         """
         store = self.platform.store
         for spec, frame in staged.items():

@@ -23,16 +23,21 @@ class Release:
 
 
 class Releases:
-    """All releases, read once; per table and slice the highest version holds, whatever the clocks of the writers."""
+    """All releases, read once; per table and slice the highest version holds, whatever the clocks of the writers.
+
+    Of releases of one version, which a run makes that changed nothing of a table, the later one does.
+    """
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self._slices: dict[str, dict[date | None, Release]] = {}
         self._versions: dict[str, int] = {}
+        self._newest: dict[str, Release] = {}
         for row in sorted(rows, key=lambda row: (row["table_version"], row["released_ts"])):
             self._versions[row["table_name"]] = row["table_version"]
             if not row["is_maintenance"]:
                 release = Release(row["slice_date"], row["table_version"], row["run_id"], row["digest"])
                 self._slices.setdefault(row["table_name"], {})[row["slice_date"]] = release
+                self._newest[row["table_name"]] = release
 
     @classmethod
     def of(cls, store: OpsStore) -> "Releases":
@@ -64,8 +69,8 @@ class Releases:
         return self.slices(spec).get(as_of)
 
     def newest(self, spec: TableSpec) -> Release | None:
-        """The release of its highest version, upkeep apart."""
-        return max(self.slices(spec).values(), key=lambda release: release.table_version, default=None)
+        """What was released last of a table, upkeep apart."""
+        return self._newest.get(spec.full_name)
 
     def model(self, spec: ModelSpec, as_of: date) -> Release | None:
         """The promoted model trained on the newest data before ``as_of``; null where there is none."""

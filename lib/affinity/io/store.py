@@ -218,8 +218,9 @@ class Store:
     ) -> int:
         """Make staged rows part of the table in one commit that carries the run id, and return its version.
 
-        ``slices`` are the days or the ``as_of_date`` whose rows they replace; rows of other days are added.
-        ``replaced`` are files whose rows go too: of a table by file all, of one by day those of no readable day.
+        ``slices`` are the days or the ``as_of_date`` whose rows they replace; rows of others are added. Of a table by
+        file the rows of ``slices`` go that are of files ``replaced``, of one by day beside all rows of ``slices`` those
+        of ``replaced`` that have no readable day.
         """
         metadata, before = to_json({"run_id": run_id}), self.version(spec)
         if _is_by_day(spec):
@@ -302,11 +303,14 @@ def _going(spec: TableSpec, slices: Sequence[date], replaced: Sequence[str]) -> 
         case WriteMode.REPLACE_SLICE:
             return of_days
         case WriteMode.REPLACE_FILES:
-            return of_files
+            return f"{of_days} AND {of_files}" if of_days and of_files else None
         case WriteMode.REPLACE_DAYS:
             undated = f"{spec.slice_column} = DATE '{UNREADABLE_DATE}' AND {of_files}" if of_files else None
             return " OR ".join(f"({rows})" for rows in (of_days, undated) if rows) or None
-    return None
+        case WriteMode.APPEND_FILES:
+            return None
+        case WriteMode.UPSERT | WriteMode.APPEND_LOG:
+            raise NotImplementedError(f"{spec.full_name} is written by io.ops")
 
 
 def _is_elsewhere(restored: Sequence[Mapping[str, Any]], released: int) -> bool:
